@@ -1,0 +1,1 @@
+"""Label kinds, one a file: what an annotator can answer to a question."""
