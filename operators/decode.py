@@ -1,0 +1,184 @@
+"""Decode: raw records in, events by shard and dead letters out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+from pydantic import ValidationError
+
+from operators.events import FoldableEvent
+from operators.reasons import reason_of
+from operators.shards import shard_of_partition, shard_of_project
+from schemas.errors import ErrorCode, Stage
+from schemas.events import parse_event
+from schemas.records import RecordBatch
+from schemas.timestamps import EPOCH, MICROSECOND, microseconds, moment_of
+
+FAST_BYTES_MAX = 4_000
+FAST_BRACKETS_MAX = 100
+
+
+@dataclass(slots=True)
+class EventBatch:
+    """Events of one shard from one partition, in log order; the lists run in parallel.
+
+    Parameters
+    ----------
+    shard
+        Name of the shard.
+    times
+        Time of each event, microseconds since the epoch.
+    offsets
+        Position of each event's record in the partition.
+    payloads
+        The bytes of each event's record, for a dead letter should it be refused later.
+    """
+
+    shard: str
+    stream: str
+    partition: int
+    events: list[FoldableEvent] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    payloads: list[bytes] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that was refused: where it stands in the log, why, and what it said."""
+
+    offset: int
+    stage: Stage
+    code: ErrorCode
+    detail: str
+    payload: bytes
+    size: int
+    project_id: str | None = None
+
+
+@dataclass(slots=True)
+class IntakeReport:
+    """What was read from a partition: the count of all its records so far, and those refused in this batch."""
+
+    stream: str
+    partition: int
+    last_offset: int
+    records_in: int
+    dead: list[DeadLetter]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeSettings:
+    """What decides whether a timestamp is possible, in microseconds since the epoch; and the number of shards."""
+
+    occurred_at_min: int
+    occurred_at_max: int
+    future_max: int
+    shards: int
+
+
+class Decoder:
+    """Turns record batches into event batches by shard. Keeps no state of the log: any record may come at any time."""
+
+    def __init__(self, settings: DecodeSettings) -> None:
+        self._settings = settings
+        self._decode = msgspec.json.Decoder(FoldableEvent).decode
+
+    def __call__(self, batches: Iterable[RecordBatch]) -> list[tuple[str, EventBatch | IntakeReport]]:
+        """Return (shard, batch) pairs for `batches`, in order; each batch names its shard as well."""
+        out: list[tuple[str, EventBatch | IntakeReport]] = []
+        for batch in batches:
+            by_shard, dead = self._split(batch)
+            out.extend(by_shard.items())
+            home = shard_of_partition(batch.partition, shards=self._settings.shards)
+            out.append((home, IntakeReport(batch.stream, batch.partition, batch.offsets[-1], batch.records_in, dead)))
+        return out
+
+    def decode(self, payload: bytes) -> FoldableEvent:
+        """Read one event, as fast as can be; whatever the fast reader may misjudge goes to the contract itself.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            If the bytes are not an event of the contract.
+        """
+        try:
+            if not payload.isascii():
+                payload.decode()
+            if len(payload) <= FAST_BYTES_MAX and payload.count(b"[") + payload.count(b"{") <= FAST_BRACKETS_MAX:
+                return self._decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            pass
+        return msgspec.convert(parse_event(payload).model_dump(), FoldableEvent)
+
+    def _split(self, batch: RecordBatch) -> tuple[dict[str, EventBatch], list[DeadLetter]]:
+        by_shard: dict[str, EventBatch] = {}
+        by_project: dict[str, EventBatch] = {}
+        dead: list[DeadLetter] = []
+        decode, sizes_cut = self.decode, batch.sizes_cut
+        minimum, maximum = self._settings.occurred_at_min, self._settings.occurred_at_max
+        for index, payload in enumerate(batch.payloads):
+            try:
+                if sizes_cut and index in sizes_cut:
+                    raise _Refused(ErrorCode.OVERSIZED, f"{sizes_cut[index]} bytes")
+                event = decode(payload)
+                at = (event.occurred_at - EPOCH) // MICROSECOND
+                if event.received_at is not None or batch.stamps is not None:
+                    self._check_future(event, at, batch, index)
+                if not minimum <= at < maximum:
+                    raise _Refused(ErrorCode.TIMESTAMP_OUT_OF_RANGE, self._range_detail(at))
+            except (ValidationError, _Refused) as error:
+                dead.append(_dead_letter(error, batch, index))
+                continue
+            into = by_project.get(event.project_id)
+            if into is None:
+                into = by_project[event.project_id] = self._batch_of(event.project_id, by_shard, batch)
+            into.events.append(event)
+            into.times.append(at)
+            into.offsets.append(batch.offsets[index])
+            into.payloads.append(payload)
+        return by_shard, dead
+
+    def _batch_of(self, project_id: str, by_shard: dict[str, EventBatch], batch: RecordBatch) -> EventBatch:
+        key = shard_of_project(project_id, shards=self._settings.shards)
+        if key not in by_shard:
+            by_shard[key] = EventBatch(key, batch.stream, batch.partition)
+        return by_shard[key]
+
+    def _check_future(self, event: FoldableEvent, at: int, batch: RecordBatch, index: int) -> None:
+        if batch.stamps is not None:
+            stamp = batch.stamps[index]
+        else:
+            assert event.received_at is not None
+            stamp = microseconds(event.received_at)
+        if at > stamp + self._settings.future_max:
+            raise _Refused(
+                ErrorCode.TIMESTAMP_FAR_FUTURE,
+                f"occurred_at {moment_of(at).isoformat()} lies after its arrival at {moment_of(stamp).isoformat()}",
+            )
+
+    def _range_detail(self, at: int) -> str:
+        low, high = moment_of(self._settings.occurred_at_min), moment_of(self._settings.occurred_at_max)
+        side = "before" if at < self._settings.occurred_at_min else "after"
+        return f"occurred_at lies {side} the range {low.isoformat()} … {high.isoformat()}"
+
+
+class _Refused(Exception):
+    """A record that is an event by its form, and yet impossible."""
+
+    def __init__(self, code: ErrorCode, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+def _dead_letter(error: ValidationError | _Refused, batch: RecordBatch, index: int) -> DeadLetter:
+    payload = batch.payloads[index]
+    if isinstance(error, _Refused):
+        code, detail = error.code, str(error)
+    elif not payload.strip():
+        code, detail = ErrorCode.EMPTY, "the record is empty"
+    else:
+        code, detail = reason_of(error, payload)
+    stage = Stage.SOURCE if code is ErrorCode.OVERSIZED else Stage.DECODE
+    size = batch.sizes_cut.get(index, len(payload))
+    return DeadLetter(batch.offsets[index], stage, code, detail, payload, size)

@@ -1,0 +1,276 @@
+"""The fold of one project: events in log order change its state; what they touch is noted for writing."""
+
+from operators.events import FoldableEvent, Gold, Retracted, Submitted
+from operators.project.contributions import contribute, contribute_judged, touch_annotator
+from operators.project.memory import Memory
+from operators.project.settings import FoldSettings
+from operators.project.state import (
+    CREDIT_UNITS,
+    AnnotatorRecord,
+    ItemRecord,
+    LabelRecord,
+    ProjectRecord,
+    QuestionRecord,
+    Truth,
+)
+from operators.project.touched import DriftFinding, Touched
+from schemas.errors import ErrorCode
+
+FOLDED = "folded"
+DUPLICATE = "duplicate"
+Outcome = str
+"""What became of an event: FOLDED, DUPLICATE, or the ErrorCode for which it was refused."""
+
+
+class ProjectMachine:
+    """Holds one project and folds its events.
+
+    Parameters
+    ----------
+    record
+        State of the project; changed in place.
+    settings
+        What decides how events become rows.
+    """
+
+    def __init__(self, record: ProjectRecord, settings: FoldSettings) -> None:
+        self.record = record
+        self.touched = Touched()
+        self.memory = Memory(record, settings)
+        self._settings = settings
+
+    def fold(self, event: FoldableEvent, at: int, version: int) -> Outcome:
+        """Fold one event of time `at`, in microseconds since the epoch, that stands in the log at `version`."""
+        record = self.record
+        if at > record.newest_at:
+            self.memory.advance(at)
+        record.version = version
+        self.touched.project = record
+        if type(event) is Submitted:
+            return self._submit(event, at, version)
+        if type(event) is Gold:
+            return self._set_gold(event, at, version)
+        assert type(event) is Retracted
+        return self._retract(event, at, version)
+
+    def take_touched(self) -> Touched:
+        """Return what was touched since the last call, and begin anew."""
+        touched, self.touched = self.touched, Touched()
+        return touched
+
+    # Submissions
+
+    def _submit(self, event: Submitted, at: int, version: int) -> Outcome:
+        label = self.memory.label_of(event.annotation_id, event.question_id)
+        if label is None and at < self.memory.horizon:
+            return ErrorCode.LATE
+        question = self.memory.question_of(event.question_id)
+        value = self.memory.class_of(question, event.label.value)
+        if value is None:
+            return ErrorCode.TOO_MANY_CLASSES
+        if self.memory.is_seen(event.event_id):
+            return DUPLICATE
+        if self.record.retracted and self.memory.is_retracted(event.annotation_id):
+            self.memory.match_retraction(event.annotation_id)
+            return FOLDED
+        if label is None:
+            self._insert(event, value, question, at, version)
+            return FOLDED
+        if event.revision > label.revision:
+            self._replace(label, event, value, question, at, version)
+            return FOLDED
+        if event.revision < label.first_revision and at >= self.memory.horizon:
+            self._move_to_window(label, event.revision, question, at, version)
+        return DUPLICATE
+
+    def _insert(self, event: Submitted, value: str, question: QuestionRecord, at: int, version: int) -> None:
+        item = self.memory.item_of(question, event.item_id, at)
+        annotator = self.memory.annotator_of(question, event.annotator_id, at)
+        label = LabelRecord(
+            event.annotation_id, question.question_id, item.item_id, annotator.annotator_id, event.step, event.revision,
+            value, at, at, event.revision, event.duration_ms, version, is_dirty=True,
+        )  # fmt: skip
+        self.touched.labels.append(label)
+        self.memory.remember(label)
+        self._put_on_item(label, item, question, at, version)
+        if item.truth is not None:
+            label.truth, label.credit = item.truth.judge(value)
+        self._count(1, label, question, annotator, version)
+        if label.duration_ms is not None:
+            annotator.duration_p50.update(label.duration_ms)
+            annotator.duration_p90.update(label.duration_ms)
+        if label.credit is not None:
+            self._judge_first(label, question, annotator, at, version)
+
+    def _replace(
+        self, label: LabelRecord, event: Submitted, value: str, question: QuestionRecord, at: int, version: int
+    ) -> None:
+        self._count(-1, label, question, question.annotators[label.annotator_id], version)
+        item = self.memory.item_of(question, event.item_id, at)
+        annotator = self.memory.annotator_of(question, event.annotator_id, at)
+        if item.item_id != label.item_id:
+            self._leave_item(label, question, version)
+            label.item_id = item.item_id
+            self._put_on_item(label, item, question, at, version)
+        label.annotator_id, label.step, label.revision = annotator.annotator_id, event.step, event.revision
+        label.value, label.occurred_at, label.duration_ms = value, at, event.duration_ms
+        label.truth, label.credit = item.truth.judge(value) if item.truth is not None else (None, None)
+        self._count(1, label, question, annotator, version)
+        self._touch_label(label, version)
+        self._touch_item(question, item, at, version)
+        if label.credit is not None and not label.is_judged:
+            self._judge_first(label, question, annotator, at, version)
+
+    def _move_to_window(
+        self, label: LabelRecord, revision: int, question: QuestionRecord, at: int, version: int
+    ) -> None:
+        """Let a label belong to the window of its lowest revision, which has come late."""
+        annotator = question.annotators[label.annotator_id]
+        self._count(-1, label, question, annotator, version)
+        label.first_at, label.first_revision = at, revision
+        self._count(1, label, question, annotator, version)
+        self._touch_label(label, version)
+        item = question.items[label.item_id]
+        item.oldest_label_at = min(item.oldest_label_at, at)
+        self._touch_item(question, item, at, version)
+
+    # Retractions
+
+    def _retract(self, event: Retracted, at: int, version: int) -> Outcome:
+        labels = self.memory.labels_of(event.annotation_id)
+        if not labels and at < self.memory.horizon:
+            return ErrorCode.LATE
+        if self.memory.is_seen(event.event_id) or self.memory.is_retracted(event.annotation_id):
+            return DUPLICATE
+        self.memory.note_retraction(event.annotation_id, is_matched=bool(labels))
+        for label in labels:
+            self._remove(label, at, version)
+        return FOLDED
+
+    def _remove(self, label: LabelRecord, at: int, version: int) -> None:
+        question = self.record.questions[label.question_id]
+        self._count(-1, label, question, question.annotators[label.annotator_id], version)
+        item = question.items[label.item_id]
+        item.labels = [other for other in item.labels if other is not label]
+        self._touch_item(question, item, at, version)
+        self.memory.forget_label(label)
+        self._touch_label(label, version)
+        label.is_gone = True
+
+    # Known answers
+
+    def _set_gold(self, event: Gold, at: int, version: int) -> Outcome:
+        question = self.memory.question_of(event.question_id)
+        item = question.items.get(event.item_id)
+        if at < self.memory.horizon and (item is None or item.last_at < self.memory.horizon):
+            return ErrorCode.LATE
+        values = [self.memory.class_of(question, answer.label.value) for answer in event.answers]
+        if None in values:
+            return ErrorCode.TOO_MANY_CLASSES
+        if self.memory.is_seen(event.event_id):
+            return DUPLICATE
+        item = self.memory.item_of(question, event.item_id, at)
+        if item.truth is not None and at < item.truth.occurred_at:
+            return FOLDED
+        if item.truth is None:
+            self.record.truth_items += 1
+        item.truth = _truth_of(event, at)
+        self._touch_item(question, item, at, version)
+        for label in item.labels:
+            if label.first_at >= self.memory.horizon:
+                self._judge_again(label, item.truth, question, at, version)
+        return FOLDED
+
+    def _judge_again(
+        self, label: LabelRecord, truth: Truth, question: QuestionRecord, at: int, version: int
+    ) -> None:
+        judged = truth.judge(label.value)
+        if judged == (label.truth, label.credit):
+            return
+        annotator = question.annotators[label.annotator_id]
+        if label.credit is not None:
+            self._count_judged(-1, label, question, annotator, version)
+        label.truth, label.credit = judged
+        self._count_judged(1, label, question, annotator, version)
+        self._touch_label(label, version)
+        if not label.is_judged:
+            self._judge_first(label, question, annotator, at, version)
+
+    def _judge_first(
+        self, label: LabelRecord, question: QuestionRecord, annotator: AnnotatorRecord, at: int, version: int
+    ) -> None:
+        """Let a label's first judgement enter the sequential statistics, unless the label is too old to tell of now."""
+        label.is_judged = True
+        if self.record.newest_at - label.first_at > self._settings.judgement_age_max:
+            return
+        assert label.credit is not None
+        change = annotator.stream.update(label.credit / CREDIT_UNITS, label.first_at)
+        touch_annotator(annotator, question, self.touched, version)
+        if change is not None:
+            annotator.drifts += 1
+            self.touched.drifts.append(
+                DriftFinding(
+                    self.record.project_id, question.question_id, annotator.annotator_id, annotator.drifts, change, at,
+                    version,
+                )  # fmt: skip
+            )
+
+    # Changes
+
+    def _count(
+        self, sign: int, label: LabelRecord, question: QuestionRecord, annotator: AnnotatorRecord, version: int
+    ) -> None:
+        contribute(
+            sign, label, project=self.record, question=question, annotator=annotator,
+            window=self.memory.window_of(question, label.first_at), touched=self.touched, version=version,
+        )  # fmt: skip
+
+    def _count_judged(
+        self, sign: int, label: LabelRecord, question: QuestionRecord, annotator: AnnotatorRecord, version: int
+    ) -> None:
+        contribute_judged(
+            sign, label, project=self.record, question=question, annotator=annotator,
+            window=self.memory.window_of(question, label.first_at), touched=self.touched, version=version,
+        )  # fmt: skip
+
+    def _put_on_item(
+        self, label: LabelRecord, item: ItemRecord, question: QuestionRecord, at: int, version: int
+    ) -> None:
+        item.labels.append(label)
+        if label.first_at < item.oldest_label_at:
+            item.oldest_label_at = label.first_at
+        self._touch_item(question, item, at, version)
+
+    def _leave_item(self, label: LabelRecord, question: QuestionRecord, version: int) -> None:
+        item = question.items[label.item_id]
+        item.labels = [other for other in item.labels if other is not label]
+        self._touch_item(question, item, item.last_at, version)
+        key = (self.record.project_id, question.question_id, label.item_id, label.annotation_id)
+        self.touched.gone_labels.append((key, version))
+
+    def _touch_label(self, label: LabelRecord, version: int) -> None:
+        label.version = version
+        if not label.is_dirty:
+            label.is_dirty = True
+            self.touched.labels.append(label)
+
+    def _touch_item(self, question: QuestionRecord, item: ItemRecord, at: int, version: int) -> None:
+        if at > item.last_at:
+            item.last_at = at
+        elif at < item.first_at:
+            item.first_at = at
+        if item.oldest_label_at < self.memory.horizon:
+            self.memory.forget_old_labels(item)
+        item.version = version
+        if not item.is_dirty:
+            item.is_dirty = True
+            self.touched.items.append((question, item))
+
+
+def _truth_of(event: Gold, at: int) -> Truth:
+    credits: dict[str, int] = {}
+    for answer in event.answers:
+        credit = round(answer.weight * CREDIT_UNITS)
+        credits[answer.label.value] = max(credit, credits.get(answer.label.value, 0))
+    primary = max(credits, key=lambda value: credits[value])
+    return Truth(credits, primary, at)

@@ -1,0 +1,204 @@
+"""What a project remembers, and for how long.
+
+Retention is logical: what is older than the project's clock less the retention counts as absent at each event, whether
+or not `Memory.sweep` has removed it. So sweeping changes no row, and may happen whenever no row is waiting to be written.
+"""
+
+from river import stats
+
+from operators.project.settings import FoldSettings
+from operators.project.state import (
+    AnnotatorRecord,
+    ItemRecord,
+    LabelRecord,
+    ProjectRecord,
+    QuestionRecord,
+    WindowCounts,
+    WindowRecord,
+)
+from operators.stats.judgement_stream import JudgementStream
+
+NEVER = -(2**62)
+SWEEPS_PER_RETENTION = 16
+
+
+class Memory:
+    """Finds, creates and forgets the records of one project.
+
+    Parameters
+    ----------
+    record
+        State of the project; changed in place.
+    settings
+        What decides how long is remembered.
+
+    Attributes
+    ----------
+    horizon
+        The clock less the retention, in microseconds since the epoch: what is older is absent.
+    annotations
+        Labels by annotation.
+    """
+
+    def __init__(self, record: ProjectRecord, settings: FoldSettings) -> None:
+        self.record = record
+        self.annotations: dict[str, list[LabelRecord]] = {}
+        self._settings = settings
+        self._horizon_lag = settings.disorder + settings.retention
+        self.horizon = record.newest_at - self._horizon_lag
+        for question in record.questions.values():
+            for item in question.items.values():
+                for label in item.labels:
+                    self.remember(label)
+
+    def advance(self, newest_at: int) -> None:
+        """Move the clock on to a new newest time."""
+        record = self.record
+        record.newest_at = newest_at
+        self.horizon = newest_at - self._horizon_lag
+        if newest_at >= record.seen_until:
+            record.seen_before, record.seen = record.seen, set()
+            record.seen_until = newest_at + self._horizon_lag
+
+    def is_seen(self, event_id: str) -> bool:
+        """Return whether an event was seen in this period or the last; from now on it was."""
+        record = self.record
+        if event_id in record.seen or event_id in record.seen_before:
+            return True
+        record.seen.add(event_id)
+        return False
+
+    def note_retraction(self, annotation_id: str, *, is_matched: bool) -> None:
+        """Remember that an annotation was retracted, and whether it had been seen by then."""
+        record = self.record
+        record.retracted[annotation_id] = record.newest_at
+        if not is_matched:
+            record.unmatched[annotation_id] = record.newest_at
+            record.unmatched_retractions += 1
+
+    def is_retracted(self, annotation_id: str) -> bool:
+        """Return whether an annotation was retracted."""
+        return self.record.retracted.get(annotation_id, NEVER) >= self.horizon
+
+    def match_retraction(self, annotation_id: str) -> None:
+        """Note that the annotation of an earlier retraction has come."""
+        if self.record.unmatched.pop(annotation_id, None) is not None:
+            self.record.unmatched_retractions -= 1
+
+    def labels_of(self, annotation_id: str) -> list[LabelRecord]:
+        """Return the labels in force of an annotation."""
+        return [label for label in self.annotations.get(annotation_id, ()) if label.first_at >= self.horizon]
+
+    def label_of(self, annotation_id: str, question_id: str) -> LabelRecord | None:
+        """Return the label in force of an annotation under a question."""
+        for label in self.annotations.get(annotation_id, ()):
+            if label.question_id == question_id and label.first_at >= self.horizon:
+                return label
+        return None
+
+    def question_of(self, question_id: str) -> QuestionRecord:
+        """Return the record of a question, new if need be."""
+        question = self.record.questions.get(question_id)
+        if question is None:
+            question = self.record.questions[question_id] = QuestionRecord(question_id, {}, {}, {}, {})
+        return question
+
+    def class_of(self, question: QuestionRecord, value: str) -> str | None:
+        """Return the one copy of a class name that is kept, or None if the question has no room for another class."""
+        known = question.classes.get(value)
+        if known is None and len(question.classes) < self._settings.classes_max:
+            known = question.classes[value] = value
+        return known
+
+    def item_of(self, question: QuestionRecord, item_id: str, at: int) -> ItemRecord:
+        """Return the record of an item, new if there is none or it is too old."""
+        item = question.items.get(item_id)
+        if item is not None:
+            if item.last_at >= self.horizon:
+                return item
+            self.forget_item(question, item)
+        item = question.items[item_id] = ItemRecord(item_id, [], at, at, at)
+        self.record.items += 1
+        return item
+
+    def annotator_of(self, question: QuestionRecord, annotator_id: str, at: int) -> AnnotatorRecord:
+        """Return the record of an annotator who was active at `at`, new if there is none or it is too old."""
+        annotator = question.annotators.get(annotator_id)
+        if annotator is None or annotator.last_at < self._annotator_horizon:
+            annotator = question.annotators[annotator_id] = self._new_annotator(annotator_id, at)
+            self.record.annotators += 1
+        if at > annotator.last_at:
+            annotator.last_at = at
+        elif at < annotator.first_at:
+            annotator.first_at = at
+        return annotator
+
+    def window_of(self, question: QuestionRecord, at: int) -> WindowRecord:
+        """Return the record of the window that holds `at`, new if need be."""
+        start = at - at % self._settings.window
+        window = question.windows.get(start)
+        if window is None:
+            window = question.windows[start] = WindowRecord(start, WindowCounts(), {}, {})
+        return window
+
+    def remember(self, label: LabelRecord) -> None:
+        """Enter a label under its annotation."""
+        of_annotation = self.annotations.get(label.annotation_id)
+        if of_annotation is None:
+            self.annotations[label.annotation_id] = [label]
+        else:
+            of_annotation.append(label)
+
+    def forget_label(self, label: LabelRecord) -> None:
+        """Remove a label from its annotation."""
+        remaining = [other for other in self.annotations[label.annotation_id] if other is not label]
+        if remaining:
+            self.annotations[label.annotation_id] = remaining
+        else:
+            del self.annotations[label.annotation_id]
+
+    def forget_old_labels(self, item: ItemRecord) -> None:
+        """Remove the labels of an item that are older than the horizon."""
+        for label in item.labels:
+            if label.first_at < self.horizon:
+                self.forget_label(label)
+        item.labels = [label for label in item.labels if label.first_at >= self.horizon]
+        item.oldest_label_at = min((label.first_at for label in item.labels), default=item.last_at)
+
+    def forget_item(self, question: QuestionRecord, item: ItemRecord) -> None:
+        """Remove an item with its labels."""
+        for label in item.labels:
+            self.forget_label(label)
+        del question.items[item.item_id]
+
+    def sweep(self) -> None:
+        """Free the memory of what is absent; does nothing until the clock has gone on for some time."""
+        record, settings = self.record, self._settings
+        if record.newest_at - record.swept_at < settings.retention // SWEEPS_PER_RETENTION:
+            return
+        record.swept_at = record.newest_at
+        record.retracted = {key: at for key, at in record.retracted.items() if at >= self.horizon}
+        record.unmatched = {key: at for key, at in record.unmatched.items() if at >= self.horizon}
+        for question in record.questions.values():
+            self._sweep_question(question)
+
+    def _sweep_question(self, question: QuestionRecord) -> None:
+        for item in list(question.items.values()):
+            if item.last_at < self.horizon:
+                self.forget_item(question, item)
+            elif item.oldest_label_at < self.horizon:
+                self.forget_old_labels(item)
+        for start in [start for start in question.windows if start + self._settings.window <= self.horizon]:
+            del question.windows[start]
+        oldest = self._annotator_horizon
+        for annotator_id in [key for key, annotator in question.annotators.items() if annotator.last_at < oldest]:
+            del question.annotators[annotator_id]
+
+    @property
+    def _annotator_horizon(self) -> int:
+        return self.record.newest_at - self._settings.disorder - self._settings.annotator_retention
+
+    def _new_annotator(self, annotator_id: str, at: int) -> AnnotatorRecord:
+        settings = self._settings
+        stream = JudgementStream.start(fading_factor=settings.fading_factor, delta=settings.adwin_delta)
+        return AnnotatorRecord(annotator_id, at, at, stream, stats.Quantile(0.5), stats.Quantile(0.9), confusion={})

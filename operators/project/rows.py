@@ -1,0 +1,194 @@
+"""Rows of what a batch has touched, in the order of the columns in schemas.rows."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+from operators.project.settings import FoldSettings
+from operators.project.state import (
+    CREDIT_UNITS,
+    AnnotatorRecord,
+    Count,
+    ItemRecord,
+    LabelRecord,
+    ProjectRecord,
+    QuestionRecord,
+    WindowCounts,
+    WindowRecord,
+)
+from operators.project.touched import DriftFinding, Touched
+from operators.stats.jeffreys import jeffreys_bounds
+from schemas import rows
+
+ADWIN = "adwin"
+SIGNAL = "accuracy"
+
+Row = tuple[Any, ...]
+
+
+class RowMaker:
+    """Makes the rows of one project; what has come down to nothing gets a tombstone and leaves the state."""
+
+    def __init__(self, record: ProjectRecord, settings: FoldSettings) -> None:
+        self._record = record
+        self._project_id = record.project_id
+        self._settings = settings
+        self._generation = settings.generation
+
+    def add_rows(self, touched: Touched, out: dict[str, list[Row]]) -> None:
+        """Add the rows of all that was touched to `out`, by table; nothing is dirty afterwards."""
+        makers: tuple[tuple[rows.Table, list[Any], Callable[..., Row]], ...] = (
+            (rows.ITEMS, touched.items, self._item),
+            (rows.ANNOTATORS, touched.annotators, self._annotator),
+            (rows.ANNOTATOR_WINDOWS, touched.annotator_windows, self._annotator_window),
+            (rows.PROJECT_WINDOWS, touched.project_windows, self._project_window),
+            (rows.CLASS_WINDOWS, touched.class_windows, self._class_window),
+            (rows.CONFUSION, touched.confusion, self._confusion),
+        )
+        if touched.gone_labels or touched.labels:
+            into = out.setdefault(rows.LABELS.name, [])
+            into.extend(self._gone_label(*gone) for gone in touched.gone_labels)
+            into.extend(map(self._label, touched.labels))
+        for table, records, maker in makers:
+            if records:
+                out.setdefault(table.name, []).extend([maker(*record) for record in records])
+        if touched.drifts:
+            out.setdefault(rows.DRIFT.name, []).extend(map(self._drift, touched.drifts))
+        if touched.project is not None:
+            out.setdefault(rows.PROJECTS.name, []).append(self._project(touched.project))
+
+    def _label(self, label: LabelRecord) -> Row:
+        label.is_dirty = False
+        credit = label.credit
+        return (
+            self._project_id, label.question_id, label.item_id, label.annotation_id,
+            label.annotator_id, label.step, label.revision, label.value, label.occurred_at, label.first_at,
+            label.duration_ms, label.truth, None if credit is None else credit / CREDIT_UNITS,
+            self._generation, label.version, 1 if label.is_gone else 0,
+        )  # fmt: skip
+
+    def _gone_label(self, key: Row, version: int) -> Row:
+        return (*key, "", "", 0, "", 0, 0, None, None, None, self._generation, version, 1)
+
+    def _item(self, question: QuestionRecord, item: ItemRecord) -> Row:
+        item.is_dirty = False
+        annotators, top, share = plurality(item.labels)
+        is_gone = not item.labels and item.truth is None
+        return (
+            self._project_id, question.question_id, item.item_id,
+            len(item.labels), annotators, top, share, item.truth.primary if item.truth else None,
+            item.first_at, item.last_at, self._generation, item.version, int(is_gone),
+        )  # fmt: skip
+
+    def _annotator(self, question: QuestionRecord, annotator: AnnotatorRecord) -> Row:
+        annotator.is_dirty = False
+        stream, effective = annotator.stream, annotator.stream.effective_judgements
+        decayed = stream.decayed.get() if stream.judgements else None
+        width = stream.window.width
+        adaptive = stream.window.estimation if stream.judgements else None
+        return (
+            self._project_id, question.question_id, annotator.annotator_id,
+            annotator.labels, *_accuracy(annotator.gold_credit, annotator.gold_labels),
+            stream.judgements, decayed, *_bounds_of_mean(decayed, effective),
+            adaptive, *_bounds_of_mean(adaptive, width), int(width),
+            annotator.timed_labels, annotator.duration_p50.get(), annotator.duration_p90.get(), annotator.drifts,
+            annotator.first_at, annotator.last_at,
+            self._generation, annotator.version, int(annotator.labels == 0),
+        )  # fmt: skip
+
+    def _annotator_window(
+        self, question: QuestionRecord, window: WindowRecord, annotator_id: str, counts: WindowCounts
+    ) -> Row:
+        counts.is_dirty = False
+        if counts.labels == 0:
+            del window.annotators[annotator_id]
+        return (
+            self._project_id, question.question_id, window.start, annotator_id, window.start + self._settings.window,
+            counts.labels, *_accuracy(counts.gold_credit, counts.gold_labels),
+            counts.timed_labels, counts.duration_ms_sum,
+            self._generation, counts.version, int(counts.labels == 0),
+        )  # fmt: skip
+
+    def _project_window(self, question: QuestionRecord, window: WindowRecord) -> Row:
+        counts = window.project
+        counts.is_dirty = False
+        return (
+            self._project_id, question.question_id, window.start, window.start + self._settings.window,
+            counts.labels, *_accuracy(counts.gold_credit, counts.gold_labels),
+            counts.timed_labels, counts.duration_ms_sum, counts.annotators,
+            self._generation, counts.version, int(counts.labels == 0),
+        )  # fmt: skip
+
+    def _class_window(self, question: QuestionRecord, window: WindowRecord, value: str, count: Count) -> Row:
+        count.is_dirty = False
+        if count.labels == 0:
+            del window.classes[value]
+        return (
+            self._project_id, question.question_id, window.start, value, window.start + self._settings.window,
+            count.labels, self._generation, count.version, int(count.labels == 0),
+        )  # fmt: skip
+
+    def _confusion(
+        self, question: QuestionRecord, annotator: AnnotatorRecord, truth: str, value: str, count: Count
+    ) -> Row:
+        count.is_dirty = False
+        if count.labels == 0:
+            del annotator.confusion[truth][value]
+        return (
+            self._project_id, question.question_id, annotator.annotator_id, truth, value,
+            count.labels, self._generation, count.version, int(count.labels == 0),
+        )  # fmt: skip
+
+    def _drift(self, finding: DriftFinding) -> Row:
+        change = finding.change
+        return (
+            finding.project_id, finding.question_id, finding.annotator_id, SIGNAL, ADWIN, finding.sequence,
+            "worse" if change.is_worse else "better", finding.detected_at, change.changed_at,
+            change.before, change.after, change.judgements_after,
+            self._generation, finding.version, 0,
+        )  # fmt: skip
+
+    def _project(self, record: ProjectRecord) -> Row:
+        return (
+            record.project_id, record.stream, record.partition,
+            record.newest_at - self._settings.disorder, record.newest_at,
+            record.labels, record.items, record.annotators, record.truth_items,
+            record.gold_labels, record.gold_credit / CREDIT_UNITS,
+            record.unmatched_retractions, int(record.is_unordered),
+            self._generation, record.version, 0,
+        )  # fmt: skip
+
+
+def plurality(labels: list[LabelRecord]) -> tuple[int, str | None, float | None]:
+    """Return the number of annotators, the class with most votes and its share of the votes.
+
+    One person has one vote, divided evenly over their labels of the item. Of classes with equal votes the first in
+    alphabetical order is returned. The class and share are None where there is no label.
+    """
+    if not labels:
+        return 0, None, None
+    if len(labels) == 1:
+        return 1, labels[0].value, 1.0
+    by_annotator: dict[str, int] = {}
+    for label in labels:
+        by_annotator[label.annotator_id] = by_annotator.get(label.annotator_id, 0) + 1
+    has_repeats = len(by_annotator) < len(labels)
+    votes: dict[str, Fraction | int] = {}
+    for label in labels:
+        vote = Fraction(1, by_annotator[label.annotator_id]) if has_repeats else 1
+        votes[label.value] = votes.get(label.value, 0) + vote
+    top = max(sorted(votes), key=lambda value: votes[value])
+    return len(by_annotator), top, float(votes[top]) / len(by_annotator)
+
+
+def _accuracy(credit: int, judged: int) -> tuple[int, float, float | None, float | None, float | None]:
+    if judged == 0:
+        return 0, 0.0, None, None, None
+    correct = credit / CREDIT_UNITS
+    return judged, correct, correct / judged, *jeffreys_bounds(correct, float(judged))
+
+
+def _bounds_of_mean(mean: float | None, trials: float) -> tuple[float | None, float | None]:
+    if mean is None or trials <= 0:
+        return None, None
+    return jeffreys_bounds(min(max(mean, 0.0), 1.0) * trials, float(trials))

@@ -1,0 +1,45 @@
+"""What decides how events become rows. Frozen with the recovery store: a change of any of these is a new generation."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FoldSettings:
+    """Settings of the fold; times in microseconds.
+
+    Parameters
+    ----------
+    generation
+        Number of this reading of the log, in [0, 2¹⁵).
+    window
+        Length of the tumbling windows, > 0.
+    disorder
+        How far the project's clock stays behind the newest event.
+    retention
+        How far behind the clock labels, items and windows are remembered.
+    annotator_retention
+        How far behind the clock an annotator without labels is remembered, ≥ `retention`.
+    judgement_age_max
+        A label older than this when it is first judged does not enter sequential statistics.
+    classes_max
+        Classes of one question.
+    fading_factor
+        Weight of the newest judgement in the decayed accuracy, in (0, 1).
+    adwin_delta
+        Confidence parameter of the adaptive window, in (0, 1).
+    """
+
+    generation: int
+    window: int
+    disorder: int
+    retention: int
+    annotator_retention: int
+    judgement_age_max: int
+    classes_max: int
+    fading_factor: float
+    adwin_delta: float
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.generation < 2**15
+        assert self.window > 0
+        assert self.annotator_retention >= self.retention

@@ -1,0 +1,45 @@
+"""What a batch has touched: records whose rows are to be written."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from operators.project.state import (
+    AnnotatorRecord,
+    Count,
+    ItemRecord,
+    LabelRecord,
+    ProjectRecord,
+    QuestionRecord,
+    WindowCounts,
+    WindowRecord,
+)
+from operators.stats.judgement_stream import Change
+
+
+@dataclass(frozen=True, slots=True)
+class DriftFinding:
+    """A change of an annotator's accuracy, and the record of the log that revealed it."""
+
+    project_id: str
+    question_id: str
+    annotator_id: str
+    sequence: int
+    change: Change
+    detected_at: int
+    version: int
+
+
+@dataclass(slots=True)
+class Touched:
+    """Records by table, in the order in which they were first touched, with what their keys need."""
+
+    labels: list[LabelRecord] = field(default_factory=list)
+    items: list[tuple[QuestionRecord, ItemRecord]] = field(default_factory=list)
+    annotators: list[tuple[QuestionRecord, AnnotatorRecord]] = field(default_factory=list)
+    annotator_windows: list[tuple[QuestionRecord, WindowRecord, str, WindowCounts]] = field(default_factory=list)
+    project_windows: list[tuple[QuestionRecord, WindowRecord]] = field(default_factory=list)
+    class_windows: list[tuple[QuestionRecord, WindowRecord, str, Count]] = field(default_factory=list)
+    confusion: list[tuple[QuestionRecord, AnnotatorRecord, str, str, Count]] = field(default_factory=list)
+    gone_labels: list[tuple[Any, ...]] = field(default_factory=list)
+    drifts: list[DriftFinding] = field(default_factory=list)
+    project: ProjectRecord | None = None

@@ -1,0 +1,116 @@
+"""One shard: whole projects and the accounts of partitions; batches in, rows out. Plain Python, without Bytewax."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from operators.accounts import Account, Accounts
+from operators.decode import DeadLetter, EventBatch, IntakeReport
+from operators.project.machine import DUPLICATE, FOLDED, ProjectMachine
+from operators.project.rows import RowMaker
+from operators.project.settings import FoldSettings
+from operators.project.state import ProjectRecord
+from schemas.errors import ErrorCode, Stage
+from schemas.records import RowBatch
+from schemas.rows import row_version
+
+
+class ShardState(msgspec.Struct):
+    """All that a shard remembers."""
+
+    projects: dict[str, ProjectRecord]
+    accounts: dict[str, dict[int, list[Account]]]
+
+
+class Shard:
+    """Folds the events of the projects that live in it.
+
+    Parameters
+    ----------
+    state
+        What was remembered; changed in place.
+    settings
+        What decides how events become rows.
+    """
+
+    def __init__(self, state: ShardState, settings: FoldSettings) -> None:
+        self.state = state
+        self._settings = settings
+        self._accounts = Accounts(state.accounts, generation=settings.generation)
+        self._machines: dict[str, tuple[ProjectMachine, RowMaker]] = {}
+        for record in state.projects.values():
+            self._load(record)
+
+    def take(self, batches: Iterable[EventBatch | IntakeReport]) -> RowBatch:
+        """Fold batches in order; return the rows of all that they touched."""
+        out: dict[str, list[tuple[Any, ...]]] = {}
+        touched: dict[str, tuple[ProjectMachine, RowMaker]] = {}
+        for batch in batches:
+            if isinstance(batch, IntakeReport):
+                self._accounts.take_report(batch, out)
+            else:
+                touched.update(self._fold(batch, out))
+        for machine, row_maker in touched.values():
+            row_maker.add_rows(machine.take_touched(), out)
+            machine.memory.sweep()
+        return RowBatch(out)
+
+    def _fold(
+        self, batch: EventBatch, out: dict[str, list[tuple[Any, ...]]]
+    ) -> dict[str, tuple[ProjectMachine, RowMaker]]:
+        account = self._accounts.of(batch.stream, batch.partition, batch.shard)
+        first_version = row_version(generation=self._settings.generation, offset=0)
+        touched: dict[str, tuple[ProjectMachine, RowMaker]] = {}
+        folded = duplicate = 0
+        for event, at, offset, payload in zip(
+            batch.events, batch.times, batch.offsets, batch.payloads, strict=True
+        ):
+            project_id = event.project_id
+            found = touched.get(project_id)
+            if found is None:
+                found = touched[project_id] = self._project_of(project_id, batch)
+            outcome = found[0].fold(event, at, first_version + offset)
+            if outcome is FOLDED:
+                folded += 1
+            elif outcome is DUPLICATE:
+                duplicate += 1
+            else:
+                self._refuse(DeadLetter(offset, Stage.FOLD, ErrorCode(outcome), _DETAILS[outcome], payload,
+                                        len(payload), project_id), account, batch, out)  # fmt: skip
+        account.folded += folded
+        account.duplicate += duplicate
+        account.offset = batch.offsets[-1]
+        self._accounts.add_row(account, batch.stream, batch.partition, out)
+        return touched
+
+    def _refuse(
+        self, letter: DeadLetter, account: Account, batch: EventBatch, out: dict[str, list[tuple[Any, ...]]]
+    ) -> None:
+        if letter.code is ErrorCode.LATE:
+            account.late += 1
+        else:
+            account.dead += 1
+        self._accounts.add_dead_letter(letter, batch.stream, batch.partition, out)
+
+    def _project_of(self, project_id: str, batch: EventBatch) -> tuple[ProjectMachine, RowMaker]:
+        found = self._machines.get(project_id)
+        if found is None:
+            record = ProjectRecord(project_id, batch.stream, batch.partition, {}, {}, {}, set(), set())
+            self.state.projects[project_id] = record
+            return self._load(record)
+        record = found[0].record
+        if (batch.stream, batch.partition) != (record.stream, record.partition):
+            record.is_unordered = True
+        return found
+
+    def _load(self, record: ProjectRecord) -> tuple[ProjectMachine, RowMaker]:
+        loaded = (ProjectMachine(record, self._settings), RowMaker(record, self._settings))
+        self._machines[record.project_id] = loaded
+        return loaded
+
+
+_DETAILS = {
+    ErrorCode.LATE: "older than the project's clock less the retention",
+    ErrorCode.TOO_MANY_CLASSES: "the question has as many classes as classes_max allows",
+}

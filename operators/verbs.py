@@ -1,0 +1,49 @@
+"""The flow's steps as Bytewax operators: thin verbs around plain classes.
+
+Step ids and the state they keep are a disk format: a renamed step would silently start from nothing.
+"""
+
+from bytewax import operators as op
+from bytewax.dataflow import KeyedStream, Stream, operator
+from bytewax.operators import StatefulBatchLogic
+
+from operators.decode import Decoder, DecodeSettings, EventBatch, IntakeReport
+from operators.project.settings import FoldSettings
+from operators.shard import Shard, ShardState
+from operators.snapshot import decode_state, encode_state
+from schemas.records import RecordBatch, RowBatch
+
+
+@operator
+def decode(step_id: str, up: Stream[RecordBatch], *, settings: DecodeSettings) -> KeyedStream:
+    """Turn record batches into batches of events by shard; what is no event goes to the partition's accounts."""
+    return op.flat_map_batch("flat_map_batch", up, Decoder(settings))
+
+
+@operator
+def fold(step_id: str, up: KeyedStream, *, settings: FoldSettings) -> KeyedStream:
+    """Fold batches into the state of their shard, and emit the rows that they changed."""
+
+    def build(resume: bytes | None) -> ShardLogic:
+        return ShardLogic(settings, resume)
+
+    return op.stateful_batch("stateful_batch", up, build)
+
+
+class ShardLogic(StatefulBatchLogic[EventBatch | IntakeReport, RowBatch, bytes]):
+    """A shard as Bytewax wants it. The end of the input moves no clock: it may be a drain as well as an end."""
+
+    def __init__(self, settings: FoldSettings, resume: bytes | None) -> None:
+        self._shard = Shard(decode_state(resume) if resume is not None else ShardState({}, {}), settings)
+
+    def on_batch(self, values: list[EventBatch | IntakeReport]) -> tuple[list[RowBatch], bool]:
+        """Fold the batches that have come."""
+        return [self._shard.take(values)], StatefulBatchLogic.RETAIN
+
+    def on_eof(self) -> tuple[list[RowBatch], bool]:
+        """Keep everything as it is."""
+        return [], StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> bytes:
+        """Return the state as bytes, since what is handed over live may change before it is written."""
+        return encode_state(self._shard.state)

@@ -1,0 +1,49 @@
+"""What the rows become is a function of the log alone."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from tests.support.folding import FOLD_SETTINGS, HOUR, cuts_of, fold_log, random_cuts
+from tests.support.logs import LogShape, random_log
+
+SHORT_MEMORY = replace(FOLD_SETTINGS, retention=HOUR, annotator_retention=2 * HOUR, judgement_age_max=HOUR // 2)
+
+
+@pytest.mark.parametrize("settings", [FOLD_SETTINGS, SHORT_MEMORY], ids=["long memory", "short memory"])
+@pytest.mark.parametrize("seed", range(12))
+def test_rows_do_not_depend_on_how_the_log_is_cut(seed, settings):
+    """Cuts of 1, 7, 1,000 and random give the same rows in all tables, versions included."""
+    lines = random_log(seed, LogShape(events=500))
+    whole = fold_log(lines, settings=settings)
+    assert whole["labels_versions"] and whole["confusion_versions"]
+    for cuts in (cuts_of(len(lines), 1), cuts_of(len(lines), 7), cuts_of(len(lines), 1000), random_cuts(len(lines), seed)):
+        assert fold_log(lines, cuts=cuts, settings=settings) == whole
+
+
+@pytest.mark.parametrize("settings", [FOLD_SETTINGS, SHORT_MEMORY], ids=["long memory", "short memory"])
+@pytest.mark.parametrize("seed", range(6))
+def test_rows_do_not_depend_on_restarts(seed, settings):
+    """Writing the state to bytes and reading it back at any time changes no row."""
+    lines = random_log(seed, LogShape(events=500))
+    whole = fold_log(lines, settings=settings)
+    cuts = random_cuts(len(lines), seed)
+    assert fold_log(lines, cuts=cuts, settings=settings, restarts=random.Random(seed)) == whole
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_replay_writes_the_same_versions(seed):
+    """Folding a stretch of the log again from older state writes rows that are equal to those written before."""
+    lines = random_log(seed)
+    assert fold_log(lines, cuts=cuts_of(len(lines), 1)) == fold_log(lines, cuts=[100, *cuts_of(len(lines) - 100, 9)])
+
+
+def test_generations_do_not_collide():
+    """A higher generation gives higher versions and rows of its own."""
+    lines = random_log(1)
+    old, new = fold_log(lines), fold_log(lines, settings=replace(FOLD_SETTINGS, generation=1))
+    for table, rows in old.items():
+        assert rows.keys() == new[table].keys()
+        for key, row in rows.items():
+            assert new[table][key][-3] == 1 and new[table][key][-2] - row[-2] == 2**48
