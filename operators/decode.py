@@ -15,7 +15,11 @@ from schemas.records import RecordBatch
 from schemas.timestamps import EPOCH, MICROSECOND, microseconds, moment_of
 
 FAST_BYTES_MAX = 4_000
-FAST_BRACKETS_MAX = 100
+"""Longer payloads go to the contract: the two readers differ in how long a number may be."""
+FLAT_BYTES_MAX = 500
+"""Shorter payloads cannot be nested deeper than the contract's reader allows."""
+BRACKETS_MAX = 100
+"""With fewer brackets, neither."""
 
 
 @dataclass(slots=True)
@@ -105,7 +109,7 @@ class Decoder:
         try:
             if not payload.isascii():
                 payload.decode()
-            if len(payload) <= FAST_BYTES_MAX and payload.count(b"[") + payload.count(b"{") <= FAST_BRACKETS_MAX:
+            if len(payload) <= FLAT_BYTES_MAX or _is_plain(payload):
                 return self._decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass
@@ -161,6 +165,10 @@ class Decoder:
         low, high = moment_of(self._settings.occurred_at_min), moment_of(self._settings.occurred_at_max)
         side = "before" if at < self._settings.occurred_at_min else "after"
         return f"occurred_at lies {side} the range {low.isoformat()} … {high.isoformat()}"
+
+
+def _is_plain(payload: bytes) -> bool:
+    return len(payload) <= FAST_BYTES_MAX and payload.count(b"[") + payload.count(b"{") <= BRACKETS_MAX
 
 
 class _Refused(Exception):

@@ -6,7 +6,7 @@ schemas.events, which decides. So the contract has one definition.
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -18,9 +18,10 @@ Identifier = Annotated[str, Meta(min_length=1, max_length=IDENTIFIER_CHARACTERS_
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
-class Categorical(msgspec.Struct, tag_field="kind", tag="categorical", frozen=True, gc=False):
-    """A categorical label."""
+class Categorical(msgspec.Struct, frozen=True, gc=False):
+    """A categorical label. (A tag would be optional while there is one kind only, so `kind` is a field.)"""
 
+    kind: Literal["categorical"]
     value: Annotated[str, Meta(min_length=1, max_length=CLASS_CHARACTERS_MAX)]
 
 

@@ -36,13 +36,11 @@ class Memory:
     ----------
     horizon
         The clock less the retention, in microseconds since the epoch: what is older is absent.
-    annotations
-        Labels by annotation.
     """
 
     def __init__(self, record: ProjectRecord, settings: FoldSettings) -> None:
         self.record = record
-        self.annotations: dict[str, list[LabelRecord]] = {}
+        self._annotations: dict[str, LabelRecord | list[LabelRecord]] = {}
         self._settings = settings
         self._horizon_lag = settings.disorder + settings.retention
         self.horizon = record.newest_at - self._horizon_lag
@@ -87,14 +85,14 @@ class Memory:
 
     def labels_of(self, annotation_id: str) -> list[LabelRecord]:
         """Return the labels in force of an annotation."""
-        return [label for label in self.annotations.get(annotation_id, ()) if label.first_at >= self.horizon]
+        return [label for label in self._remembered(annotation_id) if label.first_at >= self.horizon]
 
     def label_of(self, annotation_id: str, question_id: str) -> LabelRecord | None:
         """Return the label in force of an annotation under a question."""
-        for label in self.annotations.get(annotation_id, ()):
-            if label.question_id == question_id and label.first_at >= self.horizon:
-                return label
-        return None
+        if annotation_id not in self._annotations:
+            return None
+        labels = self.labels_of(annotation_id)
+        return next((label for label in labels if label.question_id == question_id), None)
 
     def question_of(self, question_id: str) -> QuestionRecord:
         """Return the record of a question, new if need be."""
@@ -142,20 +140,24 @@ class Memory:
         return window
 
     def remember(self, label: LabelRecord) -> None:
-        """Enter a label under its annotation."""
-        of_annotation = self.annotations.get(label.annotation_id)
-        if of_annotation is None:
-            self.annotations[label.annotation_id] = [label]
-        else:
-            of_annotation.append(label)
+        """Enter a label under its annotation. Most have one label, and go without a list of their own."""
+        found = self._annotations.setdefault(label.annotation_id, label)
+        if found is not label:
+            self._annotations[label.annotation_id] = [*self._remembered(label.annotation_id), label]
 
     def forget_label(self, label: LabelRecord) -> None:
         """Remove a label from its annotation."""
-        remaining = [other for other in self.annotations[label.annotation_id] if other is not label]
+        remaining = [other for other in self._remembered(label.annotation_id) if other is not label]
         if remaining:
-            self.annotations[label.annotation_id] = remaining
+            self._annotations[label.annotation_id] = remaining
         else:
-            del self.annotations[label.annotation_id]
+            del self._annotations[label.annotation_id]
+
+    def _remembered(self, annotation_id: str) -> list[LabelRecord]:
+        found = self._annotations.get(annotation_id)
+        if found is None:
+            return []
+        return found if isinstance(found, list) else [found]
 
     def forget_old_labels(self, item: ItemRecord) -> None:
         """Remove the labels of an item that are older than the horizon."""

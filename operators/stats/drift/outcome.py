@@ -1,0 +1,200 @@
+"""Drift of an error rate: a Shiryaev-Roberts mixture over effect sizes with the base rate learnt on the go."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from operators.stats.drift.bank import Alarms, DetectorBank, SingleDetector, sum_of_columns
+
+LEVELS = 16
+ANGLE_LOW, ANGLE_HIGH = 0.06, 1.25
+EFFECT, EFFECT_SPREAD = 0.23, 0.25
+SHARE_BETTER = 0.1
+PRIOR_ERRORS, PRIOR_CORRECT = 0.5, 4.0
+BASE_MIN, BASE_MAX = 1e-4, 1 - 1e-4
+CELLS = 256
+
+# By how much the measured mean time between false alarms exceeds the bound, at base rates that the detector knows only
+# from its own estimate: rare errors make the evidence jump over its threshold. From `benchmarks.drift --calibrate`.
+CALIBRATION_BASE = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 1.0)
+CALIBRATION = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+
+_LEVELS, _MOMENTS = slice(3, 3 + LEVELS), slice(3 + LEVELS, 3 + 2 * LEVELS)
+_JUDGEMENTS, _WEIGHT, _ERRORS = 0, 1, 2
+
+
+def _exact(values: NDArray) -> NDArray:
+    """Round to a multiple of 2⁻³⁰, so that tables have the same bits wherever they are computed."""
+    return np.round(values * 2.0**30) / 2.0**30
+
+
+def error_levels() -> NDArray[np.float64]:
+    """Return the error rates that a change may lead to, even on the arcsine scale."""
+    return _exact(np.sin(np.linspace(ANGLE_LOW, ANGLE_HIGH, LEVELS)) ** 2)
+
+
+def _one_sided(distance: NDArray) -> NDArray:
+    """Return weights that peak at `EFFECT`, log-normal in the distance, summing to 1 in each row."""
+    weight = np.exp(-0.5 * (np.log(np.maximum(distance, 1e-3) / EFFECT) / EFFECT_SPREAD) ** 2)
+    return weight / weight.sum(axis=1, keepdims=True)
+
+
+def change_weights() -> NDArray[np.float64]:
+    """Return the weight of each level as the level after a change, by cell of the base rate (CELLS, LEVELS)."""
+    base = (np.arange(CELLS) + 0.5) / CELLS
+    distance = np.arcsin(np.sqrt(error_levels())) - np.arcsin(base)[:, None]
+    mixed = (1 - SHARE_BETTER) * _one_sided(distance) + SHARE_BETTER * _one_sided(-distance)
+    return _exact(np.maximum(mixed, 1e-6))
+
+
+def thresholds(run_length: float) -> NDArray[np.float64]:
+    """Return the evidence that makes an alarm, by cell of the base rate (CELLS,)."""
+    base = ((np.arange(CELLS) + 0.5) / CELLS) ** 2
+    return run_length * _exact(np.interp(np.sqrt(base), np.sqrt(CALIBRATION_BASE), CALIBRATION))
+
+
+class OutcomeBank(DetectorBank):
+    """Detects a changed mean of outcomes in [0, 1] (1 is an error), for many annotators at once.
+
+    With `p` the posterior mean of the base rate before the judgement and `q` a level after the change, the evidence is
+
+        R[q] ← (R[q] + weight(q | p)) · (x · q / p + (1 − x) · (1 − q) / (1 − p)),    evidence = Σ R[q],
+
+    the sum over all times of change of the likelihood ratio of 'changed then, to one of the levels' against 'never
+    changed, base rate unknown with a Beta prior'. Less the number of judgements it is a martingale if the outcomes are
+    0 or 1 with one unknown rate that has this prior. A first moment beside each sum gives the time of change.
+
+    An outcome seen through a symmetric channel with a known error (the consensus instead of gold) enters with its
+    `noise`: both rates are taken through the channel, and the base rate learns by the information that is left.
+
+    Parameters
+    ----------
+    capacity
+        Annotators at first.
+    false_alarms_per_million_judgements
+        The promise, whatever the base rate.
+    is_calibrated
+        Whether thresholds are those measured to keep the promise; if not, those that the bound asks for.
+
+    Examples
+    --------
+    >>> bank = OutcomeBank(capacity=2, false_alarms_per_million_judgements=10)
+    >>> quiet = bank.update_many([0, 1] * 300, [0.0] * 600)
+    >>> alarms = bank.update_many([0, 1] * 20, [1.0, 0.0] * 20)
+    >>> alarms.slot.tolist(), alarms.is_rise.tolist(), alarms.changed_at.tolist()
+    ([0], [True], [298])
+
+    References
+    ----------
+    Shin, Ramdas, Rinaldo: E-detectors: a nonparametric framework for sequential change detection (2023).
+    Pollak, Siegmund: Sequential detection of a change in a normal mean when the initial value is unknown (1991).
+    """
+
+    def __init__(
+        self, *, capacity: int, false_alarms_per_million_judgements: float = 10.0, is_calibrated: bool = True
+    ) -> None:
+        super().__init__(3 + 2 * LEVELS, capacity, false_alarms_per_million_judgements)
+        self.is_calibrated = is_calibrated
+        self._levels = error_levels()
+        self._weights = change_weights()
+        self._thresholds = thresholds(self.run_length) if is_calibrated else np.full(CELLS, self.run_length)
+
+    def update_many(self, annotator_slots: ArrayLike, outcomes: ArrayLike, noise: ArrayLike = 0.0) -> Alarms:
+        """Feed judgements in order.
+
+        Parameters
+        ----------
+        annotator_slots
+            Slot of each judgement's annotator; one may occur several times.
+        outcomes
+            Share of error of each judgement in [0, 1].
+        noise
+            Probability that an outcome is turned round, in [0, 0.5): a number, or one per judgement.
+
+        Returns
+        -------
+        Alarms in the order of the batch.
+        """
+        outcomes = np.asarray(outcomes, np.float64)
+        noise = np.broadcast_to(np.asarray(noise, np.float64), outcomes.shape)
+        assert not np.any((outcomes < 0) | (outcomes > 1))
+        assert not np.any((noise < 0) | (noise >= 0.5))
+        return self._update(annotator_slots, outcomes, noise)
+
+    def base_rates(self, slots: ArrayLike) -> NDArray[np.float64]:
+        """Return the posterior mean of the error rate since the baseline began."""
+        return self._base(self.table[np.asarray(slots, np.int64)])
+
+    def _base(self, rows: NDArray) -> NDArray[np.float64]:
+        base = (rows[:, _ERRORS] + PRIOR_ERRORS) / (rows[:, _WEIGHT] + (PRIOR_ERRORS + PRIOR_CORRECT))
+        return np.minimum(np.maximum(base, BASE_MIN), BASE_MAX)
+
+    def _advance(self, rows: NDArray, outcomes: NDArray, noise: NDArray) -> NDArray[np.bool_]:
+        base = self._base(rows)
+        cell = (np.sqrt(base) * CELLS).astype(np.int64)
+        gain = 1.0 - 2.0 * noise
+        seen = noise + gain * base
+        per_error, per_correct = outcomes / seen, (1.0 - outcomes) / (1.0 - seen)
+        constant = noise * per_error + (1.0 - noise) * per_correct
+        slope = gain * (per_error - per_correct)
+        factor = constant[:, None] + slope[:, None] * self._levels
+        weights = self._weights[cell]
+        rows[:, _LEVELS] = (rows[:, _LEVELS] + weights) * factor
+        rows[:, _MOMENTS] = (rows[:, _MOMENTS] + weights * rows[:, _JUDGEMENTS, None]) * factor
+        information = gain * gain * (base * (1.0 - base)) / (seen * (1.0 - seen))
+        rows[:, _WEIGHT] += information
+        rows[:, _ERRORS] += information * ((outcomes - noise) / gain)
+        return self._evidence(rows) >= self._thresholds[cell]
+
+    def _evidence(self, rows: NDArray) -> NDArray[np.float64]:
+        return sum_of_columns(rows[:, _LEVELS])
+
+    def _describe(self, rows: NDArray) -> dict[str, NDArray]:
+        evidence = np.maximum(self._evidence(rows), np.finfo(float).tiny)
+        after = sum_of_columns(rows[:, _LEVELS] * self._levels) / evidence
+        changed_at = np.rint(sum_of_columns(rows[:, _MOMENTS]) / evidence)
+        weight_after = np.minimum(rows[:, _JUDGEMENTS] - changed_at + 1, 0.9 * rows[:, _WEIGHT])
+        weight_before = np.maximum(rows[:, _WEIGHT] - weight_after, 1.0)
+        before = np.clip((rows[:, _ERRORS] - after * weight_after) / weight_before, 0.0, 1.0)
+        return {
+            "is_rise": after > before,
+            "changed_at": changed_at,
+            "before": before,
+            "after": after,
+            "detail": np.zeros(len(rows)),
+        }
+
+
+class OutcomeDrift(SingleDetector):
+    """The detector of `OutcomeBank` for one stream, wherever River's detectors work.
+
+    Parameters
+    ----------
+    false_alarms_per_million_judgements
+        The promise, whatever the base rate.
+    is_calibrated
+        As in `OutcomeBank`.
+
+    Examples
+    --------
+    >>> detector = OutcomeDrift()
+    >>> for error in [0] * 300 + [1] * 5:
+    ...     detector.update(error)
+    ...     if detector.drift_detected:
+    ...         print(detector.alarm.judgement, detector.alarm.is_rise)
+    [304] [ True]
+    """
+
+    def __init__(self, false_alarms_per_million_judgements: float = 10.0, is_calibrated: bool = True) -> None:
+        self.false_alarms_per_million_judgements = false_alarms_per_million_judgements
+        self.is_calibrated = is_calibrated
+        super().__init__(
+            OutcomeBank(
+                capacity=1,
+                false_alarms_per_million_judgements=false_alarms_per_million_judgements,
+                is_calibrated=is_calibrated,
+            )
+        )
+
+    def update(self, x: float, noise: float = 0.0) -> None:
+        """Feed one outcome in [0, 1] (1 is an error), turned round with probability `noise`."""
+        self._take(self.bank.update_many([0], [x], [noise]))

@@ -1,0 +1,181 @@
+"""The fast reader and the contract accept the same bytes and give the same values; refusals carry the right reason."""
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from operators.decode import Decoder, IntakeReport
+from schemas.errors import ErrorCode
+from schemas.events import parse_event
+from schemas.records import RecordBatch
+from tests.support.folding import DECODE_SETTINGS
+
+SUBMITTED = (
+    b'{"schema_version":1,"type":"annotation.submitted","event_id":"e1","occurred_at":"2026-01-05T09:00:00.000Z",'
+    b'"source":"label-studio:7","project_id":"sentiment","question_id":"label","item_id":"t-1","annotator_id":"w1",'
+    b'"annotation_id":"a-1","revision":0,"step":"annotate","label":{"kind":"categorical","value":"Positive"},'
+    b'"duration_ms":4200}'
+)
+GOLD = (
+    b'{"schema_version":1,"type":"gold.set","event_id":"g1","occurred_at":"2026-01-05T08:00:00.000Z","source":"import",'
+    b'"project_id":"sentiment","question_id":"label","item_id":"t-1","answers":[{"label":{"kind":"categorical",'
+    b'"value":"Positive"},"weight":1.0}],"origin":"gold"}'
+)
+RETRACTED = (
+    b'{"type":"annotation.retracted","event_id":"r1","occurred_at":"2026-01-05T08:00:00Z","source":"import",'
+    b'"project_id":"sentiment","annotation_id":"a-1"}'
+)
+SAMPLES = (SUBMITTED, GOLD, RETRACTED)
+
+decoder = Decoder(DECODE_SETTINGS)
+
+
+def outcome(read, payload):
+    """Return the event as plain values, or None where it is refused."""
+    try:
+        event = read(payload)
+    except ValidationError:
+        return None
+    if isinstance(event, msgspec.Struct):
+        return msgspec.to_builtins(event, builtin_types=(type(event.occurred_at),))
+    return event.model_dump(exclude={"schema_version"}) | {"schema_version": event.schema_version}
+
+
+def agree(payload):
+    """Both readers refuse the payload, or accept it with the same values."""
+    assert outcome(decoder.decode, payload) == outcome(parse_event, payload)
+
+
+def test_the_documented_lines_are_accepted_as_they_are():
+    """The lines of the contract's documentation are read, with all their values."""
+    event = outcome(decoder.decode, SUBMITTED)
+    assert (event["label"]["value"], event["duration_ms"], event["revision"]) == ("Positive", 4200, 0)
+    assert outcome(decoder.decode, GOLD)["answers"][0]["weight"] == 1.0
+    for sample in SAMPLES:
+        agree(sample)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=8)
+    | st.sampled_from(["", "x" * 256, "x" * 257, "categorical", "annotation.submitted", "gold.set", 0, -1, 1.0, 1e400]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+stamps = st.one_of(
+    st.datetimes().map(lambda moment: moment.isoformat() + "Z"),
+    st.from_regex(r"\A\d{4}-[01]\d-[0-3]\d[Tt _][0-2]\d:[0-6]\d(:[0-6]\d)?([.,]\d{0,12})?([Zz]|[+-]\d\d:?\d?\d?|)\Z"),
+)
+fields = st.sampled_from(sorted({*json.loads(SUBMITTED), *json.loads(GOLD), "received_at", "extra"}))
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    sample=st.sampled_from(SAMPLES),
+    changes=st.dictionaries(fields, anything, max_size=2),
+    removed=st.sets(fields, max_size=1),
+    stamp=st.none() | stamps,
+    ensure_ascii=st.booleans(),
+)
+def test_both_readers_agree_on_changed_fields(sample, changes, removed, stamp, ensure_ascii):
+    """Whatever a field holds, and whichever is missing, both readers say the same."""
+    event = json.loads(sample) | changes | ({"occurred_at": stamp} if stamp is not None else {})
+    for name in removed:
+        event.pop(name, None)
+    agree(json.dumps(event, ensure_ascii=ensure_ascii).encode("utf-8", "surrogatepass"))
+
+
+@settings(max_examples=1500, deadline=None)
+@given(
+    sample=st.sampled_from(SAMPLES),
+    place=st.integers(0, 600),
+    length=st.integers(0, 12),
+    patch=st.binary(max_size=8)
+    | st.sampled_from([b'"type":"gold.set",', b'"\\u0074ype":"gold.set",', b"NaN", b"1e999", b"\\ud800", b"\xc3(", b"[" * 300]),
+)
+@example(sample=SUBMITTED, place=1, length=0, patch=b'"z":"\xff",')
+@example(sample=SUBMITTED, place=1, length=0, patch=b'"z":' + b"[" * 150 + b"]" * 150 + b",")
+@example(sample=SUBMITTED, place=1, length=0, patch=b'"z":' + b"[" * 5000 + b"]" * 5000 + b",")
+@example(sample=SUBMITTED, place=1, length=0, patch=b'"z":' + b"1" * 5000 + b",")
+@example(sample=SUBMITTED, place=1, length=0, patch=b'"event_id":7,')
+def test_both_readers_agree_on_damaged_bytes(sample, place, length, patch):
+    """Whatever happens to the bytes, both readers say the same, and nothing but a refusal is raised."""
+    agree(sample[:place] + patch + sample[place + length :])
+
+
+def with_field(name, value):
+    """Return the sample with one field changed."""
+    return json.dumps(json.loads(SUBMITTED) | {name: value}).encode()
+
+
+def without_field(name):
+    """Return the sample without one field."""
+    event = json.loads(SUBMITTED)
+    del event[name]
+    return json.dumps(event).encode()
+
+
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"", ErrorCode.EMPTY),
+        (b"  ", ErrorCode.EMPTY),
+        (b"not json", ErrorCode.NOT_JSON),
+        (b"\xef\xbb\xbf" + SUBMITTED, ErrorCode.NOT_JSON),
+        (SUBMITTED[:-1], ErrorCode.NOT_JSON),
+        (SUBMITTED + b"}", ErrorCode.NOT_JSON),
+        (SUBMITTED.replace(b"Positive", b"\xff\xfe"), ErrorCode.NOT_UTF8),
+        (b"[]", ErrorCode.NOT_AN_OBJECT),
+        (b"7", ErrorCode.NOT_AN_OBJECT),
+        (b"null", ErrorCode.NOT_AN_OBJECT),
+        (b'{"x":' + b"[" * 400 + b"]" * 400 + b"}", ErrorCode.TOO_DEEP),
+        (with_field("schema_version", 99), ErrorCode.UNKNOWN_VERSION),
+        (with_field("schema_version", "1"), ErrorCode.UNKNOWN_VERSION),
+        (with_field("type", "annotation.imagined"), ErrorCode.UNKNOWN_TYPE),
+        (with_field("type", 5), ErrorCode.UNKNOWN_TYPE),
+        (without_field("type"), ErrorCode.MISSING_FIELD),
+        (without_field("annotator_id"), ErrorCode.MISSING_FIELD),
+        (with_field("item_id", 5), ErrorCode.WRONG_TYPE),
+        (with_field("label", "Positive"), ErrorCode.WRONG_TYPE),
+        (with_field("item_id", ""), ErrorCode.INVALID_VALUE),
+        (with_field("item_id", "x" * 257), ErrorCode.INVALID_VALUE),
+        (with_field("duration_ms", -1), ErrorCode.INVALID_VALUE),
+        (with_field("duration_ms", 1.5), ErrorCode.WRONG_TYPE),
+        (with_field("label", {"kind": "hologram", "value": "x"}), ErrorCode.UNKNOWN_LABEL_KIND),
+        (with_field("occurred_at", "2026-01-05T09:00:00"), ErrorCode.TIMESTAMP_NAIVE),
+        (with_field("occurred_at", "yesterday"), ErrorCode.TIMESTAMP_INVALID),
+        (with_field("occurred_at", "2026-02-30T09:00:00Z"), ErrorCode.TIMESTAMP_INVALID),
+        (with_field("occurred_at", 1767603600), ErrorCode.TIMESTAMP_INVALID),
+        (with_field("occurred_at", "0001-01-01T00:00:00Z"), ErrorCode.TIMESTAMP_OUT_OF_RANGE),
+        (with_field("occurred_at", "9999-12-31T23:59:59Z"), ErrorCode.TIMESTAMP_OUT_OF_RANGE),
+        (with_field("received_at", "2026-01-05T07:59:59Z"), ErrorCode.TIMESTAMP_FAR_FUTURE),
+        (GOLD.replace(b"1.0", b"1.5"), ErrorCode.INVALID_VALUE),
+    ],
+)
+def test_a_refusal_names_its_reason(payload, code):
+    """Each kind of bad record becomes one dead letter with its reason code, its bytes and a line that says where."""
+    [letter] = dead_letters(RecordBatch("test:log", 0, [7], [payload], 8))
+    assert (letter.code, letter.offset, letter.payload) == (code, 7, payload)
+    assert letter.detail and "\n" not in letter.detail
+
+
+def test_an_oversized_record_is_refused_with_its_size():
+    """A record that the source cut is refused, and its full size is told."""
+    [letter] = dead_letters(RecordBatch("test:log", 0, [0], [SUBMITTED[:50]], 1, sizes_cut={0: 9_000_000}))
+    assert (letter.code, letter.size) == (ErrorCode.OVERSIZED, 9_000_000)
+
+
+def test_the_log_s_own_stamp_decides_what_is_far_future():
+    """With a stamp of the log, an event later than the stamp and the tolerance is refused, whatever it says itself."""
+    stamp = 1_767_603_600_000_000  # 2026-01-05T09:00:00Z
+    late, fine = stamp - 3_600_000_001, stamp - 3_600_000_000
+    batch = RecordBatch("test:log", 0, [0, 1], [SUBMITTED, SUBMITTED], 2, stamps=[late, fine])
+    assert [(letter.offset, letter.code) for letter in dead_letters(batch)] == [(0, ErrorCode.TIMESTAMP_FAR_FUTURE)]
+
+
+def dead_letters(batch):
+    """Return the dead letters of one batch."""
+    return [letter for _, out in decoder([batch]) if isinstance(out, IntakeReport) for letter in out.dead]
