@@ -17,7 +17,7 @@ class Change(msgspec.Struct, frozen=True):
     is_worse
         Whether accuracy fell.
     before, after
-        Mean credit in [0, 1] before the change (of what the window dropped) and after it.
+        Mean credit in [0, 1] before the change, as far back as the marks reach, and after it.
     changed_at
         Estimated time of the change, microseconds since the epoch, to within `MARK_EVERY` judgements.
     judgements_after
@@ -44,8 +44,11 @@ class JudgementStream(msgspec.Struct, array_like=True):
         Credits taken in.
     weight_squares
         Sum of the squares of the weights in `decayed`; its inverse is the effective number of judgements.
+    total
+        Sum of the credits.
     marks
-        Times of every `MARK_EVERY`-th judgement, the last `MARKS_MAX` of them, microseconds since the epoch.
+        Time of every `MARK_EVERY`-th judgement (microseconds since the epoch) and `total` before it, the last
+        `MARKS_MAX` of them.
     last_change
         Count of judgements at the last change that was told.
 
@@ -61,13 +64,15 @@ class JudgementStream(msgspec.Struct, array_like=True):
     ----------
     Bifet and Gavaldà (2007), Learning from Time-Changing Data with Adaptive Windowing, SIAM SDM.
     Kish (1965), Survey Sampling, section 8.2, for the effective number of weighted observations.
+    Page (1957), On Problems in which a Change in a Parameter Occurs at an Unknown Point, Biometrika 44, for the place.
     """
 
     decayed: stats.EWMean
     window: AdaptiveWindow
     judgements: int = 0
     weight_squares: float = 1.0
-    marks: list[int] = []
+    total: float = 0.0
+    marks: list[tuple[int, float]] = []
     last_change: int = 0
 
     @classmethod
@@ -89,12 +94,9 @@ class JudgementStream(msgspec.Struct, array_like=True):
         if self.judgements % MARK_EVERY == 0:
             self._mark(at)
         self.judgements += 1
-        window = self.window
-        width, total = window.width, window.total
-        window.update(credit)
-        if not window.drift_detected:
-            return None
-        return self._change(dropped=width + 1 - window.width, dropped_total=total + credit - window.total, at=at)
+        self.total += credit
+        self.window.update(credit)
+        return self._change() if self.window.drift_detected else None
 
     @property
     def effective_judgements(self) -> float:
@@ -108,28 +110,32 @@ class JudgementStream(msgspec.Struct, array_like=True):
             self.weight_squares = (1.0 - fading) ** 2 * self.weight_squares + fading * fading
 
     def _mark(self, at: int) -> None:
-        self.marks.append(at)
+        self.marks.append((at, self.total))
         if len(self.marks) > MARKS_MAX:
             del self.marks[0]
 
-    def _change(self, *, dropped: float, dropped_total: float, at: int) -> Change | None:
+    def _change(self) -> Change | None:
         """Tell a change once: a further shrinking of the window over the same stretch is the same change."""
         start = self.judgements - int(self.window.width)
-        is_told = bool(self.last_change) and start <= self.last_change
-        if is_told or dropped <= 0:
+        if self.last_change and start <= self.last_change:
             return None
         self.last_change = self.judgements
-        before, after = dropped_total / dropped, self.window.estimation
-        return Change(
-            is_worse=after < before,
-            before=min(max(before, 0.0), 1.0),
-            after=min(max(after, 0.0), 1.0),
-            changed_at=self._time_of(start, at),
-            judgements_after=int(self.window.width),
-        )
+        return self._located()
 
-    def _time_of(self, index: int, at: int) -> int:
-        """Return the time of the judgement `index`, as far back as the marks reach."""
-        newest_mark = (self.judgements - 1) // MARK_EVERY
-        position = len(self.marks) - 1 - (newest_mark - index // MARK_EVERY)
-        return self.marks[max(position, 0)] if position < len(self.marks) else at
+    def _located(self) -> Change | None:
+        """Return the change at the mark where the two sides differ most (the extreme of the cumulative sum)."""
+        newest = (self.judgements - 1) // MARK_EVERY
+        first = (newest - len(self.marks) + 1) * MARK_EVERY
+        begin, end = self.marks[0][1], self.total
+        slope = (end - begin) / (self.judgements - first)
+        departures = [
+            abs(total - begin - slope * MARK_EVERY * position) for position, (_, total) in enumerate(self.marks)
+        ]
+        position = departures.index(max(departures))
+        if position == 0:
+            return None
+        changed_at, total = self.marks[position]
+        judgements_before = MARK_EVERY * position
+        judgements_after = self.judgements - first - judgements_before
+        before, after = (total - begin) / judgements_before, (end - total) / judgements_after
+        return Change(after < before, before, after, changed_at, judgements_after)
