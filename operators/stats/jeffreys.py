@@ -32,7 +32,7 @@ def jeffreys_interval(
     --------
     >>> low, high = jeffreys_interval(np.array([8.0]), np.array([10.0]))
     >>> [round(float(bound), 4) for bound in (low[0], high[0])]
-    [0.4978, 0.9559]
+    [0.4972, 0.9559]
 
     References
     ----------
