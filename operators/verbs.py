@@ -4,8 +4,8 @@ Step ids and the state they keep are a disk format: a renamed step would silentl
 """
 
 from bytewax import operators as op
-from bytewax.dataflow import KeyedStream, Stream, operator
-from bytewax.operators import StatefulBatchLogic
+from bytewax.dataflow import Stream, operator
+from bytewax.operators import KeyedStream, StatefulBatchLogic
 
 from operators.decode import Decoder, DecodeSettings, EventBatch, IntakeReport
 from operators.project.settings import FoldSettings

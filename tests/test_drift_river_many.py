@@ -39,13 +39,4 @@ def test_alarms_are_rivers(river, many, settings):
             detector.update(value)
             expected[step, stream] = detector.drift_detected
     np.testing.assert_array_equal(alarms, expected)
-
-
-def test_the_comparison_sees_alarms():
-    """With the settings compared, most detectors do alarm on the stream, so that equality says something."""
-    counted = [
-        sum(int(many(STREAMS, **settings).step(row).sum()) for row in [_stream()[0]]) >= 0
-        and np.isfinite(drift_river.first_alarms(many(STREAMS, **settings), _stream())).sum()
-        for _, many, settings in CASES
-    ]
-    assert sum(count > 0 for count in counted) >= 6
+    assert alarms.any() or (river is PageHinkley and not settings)

@@ -123,7 +123,7 @@ def test_working_times_are_those_of_the_truth(default):
 
 
 def test_the_default_world_has_something_to_see(default):
-    """There are people who get worse, who get better, who have habits and who do not look, and some work in two projects."""
+    """There are people who get worse, get better, have habits or do not look; some work in two projects."""
     annotators = default[0]["annotators"]
     assert len(annotators) == 60
     assert {annotator["profile"] for annotator in annotators} == {"good", "average", "biased", "spammer", "learner"}

@@ -177,7 +177,7 @@ def _timestamp(at: int) -> str:
 
 
 def _timed_answers(answers: Iterator[_Answer]) -> Iterator[tuple[int, _Answer]]:
-    """Yield each answer with its time (microseconds since the epoch): sorted where rows tell it, else a second apart."""
+    """Yield each answer with its time (microseconds since the epoch): sorted by what rows tell, else a second apart."""
     first = next(answers, None)
     if first is None:
         return

@@ -130,7 +130,7 @@ def _numbered(table: str, rows: Iterable[Row], columns: tuple[str, ...]) -> Iter
                 _require_columns(table, row, columns)
             yield getattr(rows, "line_num", index + 2), row
     except csv.Error as error:
-        line = getattr(rows, "line_num", 0)
+        line = rows.reader.line_num if isinstance(rows, csv.DictReader) else 0
         raise ConfigurationError(
             f"{table}, line {line}: not a CSV file: {error}",
             remedy="quote values that hold commas, quotes or line breaks",

@@ -6,43 +6,16 @@ A test module asks for the fixture with ``pytest_plugins = ["tests.support.broke
 import argparse
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.kafka.jars import BrokerUnavailableError, java_command, kafka_jars, kafka_version
-from tests.support.kafka.node import Broker
+from tests.support.kafka.node import Broker, running_broker
 
 TOPIC = "labelpulse.events"
 PARTITIONS = 4
-
-
-@contextmanager
-def running_broker(*, port: int | None = None, data: Path | None = None) -> Iterator[Broker]:
-    """Start a broker, hand it over, and end it.
-
-    Parameters
-    ----------
-    port
-        Port of 127.0.0.1 to listen on; None picks a free one.
-    data
-        Folder that keeps its data; None takes a temporary one, removed at the end.
-
-    Raises
-    ------
-    BrokerUnavailableError
-        If Java, Maven or the jars cannot be had, or the broker does not start.
-    """
-    with tempfile.TemporaryDirectory(prefix="labelpulse-kafka-", ignore_cleanup_errors=True) as scratch:
-        broker = Broker(data=data or Path(scratch), port=port)
-        try:
-            broker.start()
-            yield broker
-        finally:
-            broker.stop() if data else broker.kill()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
 MEMBER_PROBABILITY = 0.05
-TAIL = 25.0
+TAIL = 65.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,8 @@ class CommonCause:
 def chance_of_evidence(evidence: ArrayLike) -> NDArray[np.float64]:
     """Return a bound on the probability that a stable annotator shows at least this evidence at a moment.
 
-    The tail of a Shiryaev-Roberts sum falls with its inverse; the constant is measured on stable annotators.
+    The tail of a Shiryaev-Roberts sum falls with its inverse; the constant is the largest that was measured on stable
+    annotators of error rates .01 to .40.
     """
     with np.errstate(divide="ignore"):
         return np.minimum(1.0, TAIL / np.asarray(evidence, np.float64))
@@ -77,9 +78,9 @@ def common_cause(
 
     Examples
     --------
-    >>> cause = common_cause([9e3] * 8 + [2.0] * 12, [True] * 20, [100.0] * 20, spread_max=50)
+    >>> cause = common_cause([9e3] * 12 + [2.0] * 8, [True] * 20, [100.0] * 20, spread_max=50)
     >>> cause.is_common, int(cause.members.sum())
-    (True, 8)
+    (True, 12)
     """
     evidence, changed_at = np.asarray(evidence, np.float64), np.asarray(changed_at, np.float64)
     is_rise = np.asarray(is_rise, np.bool_)

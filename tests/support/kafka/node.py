@@ -5,7 +5,9 @@ import secrets
 import signal
 import socket
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -194,6 +196,31 @@ class Broker:
             self._process.kill()
             self._process.wait()
         self._process = None
+
+
+@contextmanager
+def running_broker(*, port: int | None = None, data: Path | None = None) -> Iterator[Broker]:
+    """Start a broker, hand it over, and end it.
+
+    Parameters
+    ----------
+    port
+        Port of 127.0.0.1 to listen on; None picks a free one.
+    data
+        Folder that keeps its data; None takes a temporary one, removed at the end.
+
+    Raises
+    ------
+    BrokerUnavailableError
+        If Java, Maven or the jars cannot be had, or the broker does not start.
+    """
+    with tempfile.TemporaryDirectory(prefix="labelpulse-kafka-", ignore_cleanup_errors=True) as scratch:
+        broker = Broker(data=data or Path(scratch), port=port)
+        try:
+            broker.start()
+            yield broker
+        finally:
+            broker.stop() if data else broker.kill()
 
 
 def free_port() -> int:

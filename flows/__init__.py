@@ -1,0 +1,1 @@
+"""The composition root: settings, sources, the dataflow and the command line."""

@@ -1,0 +1,1 @@
+"""What ``labelpulse doctor`` looks at, one part of the surroundings a module."""

@@ -1,0 +1,95 @@
+"""``labelpulse run``: the flow, what it shows while it runs, and a summary at its end."""
+
+import sys
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.failures import note
+from flows.cli.options import (
+    ClickhouseOption,
+    ConfigOption,
+    RecoveryOption,
+    SetOption,
+    SourceOption,
+    settings_from,
+)
+from schemas.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from flows.run_state import RunState
+    from flows.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run")(run)
+
+
+def run(
+    source: SourceOption = None,
+    clickhouse: ClickhouseOption = None,
+    recovery: RecoveryOption = None,
+    until_eof: Annotated[
+        bool | None,
+        typer.Option("--until-eof", help="End when the source has been read to its end.", show_default=False),
+    ] = None,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    progress: Annotated[
+        bool | None,
+        typer.Option(
+            "--live/--log",
+            help="Show a live table, or a log line now and then. Default: a table where standard error is a terminal.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Read events and keep the figures in the database up to date, until the end of the source or Ctrl-C.
+
+    Ctrl-C and SIGTERM end it cleanly: what was read is written, state is kept
+    where --recovery says, and the exit code is 0.
+
+    Examples:
+      labelpulse run --source simulate:events=200000,seed=7 --until-eof
+      labelpulse run --source file:events.jsonl --clickhouse chdb:///data/lp
+      labelpulse run --source kafka://localhost:9092/events --recovery ./state
+    """
+    loaded = settings_from(
+        config=config,
+        overrides=overrides,
+        source=source,
+        clickhouse=clickhouse,
+        recovery=recovery,
+        until_eof=until_eof,
+    )
+    settings = loaded.settings
+    if settings.source is None:
+        raise ConfigurationError(
+            "no source of events is named", remedy="labelpulse run --source simulate:events=200000,seed=7 --until-eof"
+        )
+    if settings.recovery is None:
+        note("no state is kept, as no --recovery directory is named: the next start reads the log from its beginning")
+    from flows.cli.summary import print_summary
+    from flows.run import run as run_flow
+    from flows.run_state import RunState
+
+    state = RunState()
+    with _shown(state, settings, is_live=sys.stderr.isatty() if progress is None else progress):
+        summary = run_flow(settings, state=state)
+    print_summary(summary, settings, names_database=loaded.origins["clickhouse"] == "flag")
+
+
+def _shown(state: "RunState", settings: "Settings", *, is_live: bool) -> AbstractContextManager[None]:
+    from flows.cli.display import ConsoleStream, LiveDisplay, LogDisplay, terminal_console
+    from flows.cli.logs import configure_logging
+
+    level, form = settings.log_level, settings.log_format
+    if not is_live:
+        configure_logging(level=level, form=form, stream=sys.stderr)
+        return LogDisplay(state, seconds=settings.progress_seconds).shown()
+    console = terminal_console()
+    configure_logging(level=level, form=form, stream=ConsoleStream(console), has_colors=console.is_terminal)
+    shown = settings.shown()
+    return LiveDisplay(state, source=shown["source"], clickhouse=shown["clickhouse"], console=console).shown()

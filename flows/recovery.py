@@ -1,0 +1,156 @@
+"""The recovery directory: offsets and state of one flow, locked by one process, with what they were made under."""
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from bytewax.recovery import RecoveryConfig, init_db_dir
+
+from schemas.errors import ConfigurationError, IncompatibleStateError
+
+MANIFEST_NAME = "labelpulse.json"
+LOCK_NAME = "labelpulse.lock"
+MANIFEST_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a recovery directory was made under.
+
+    Parameters
+    ----------
+    created_at
+        When the flow started for the first time.
+    frozen
+        Settings that decide how the log becomes rows and where state lives; they may not change.
+    """
+
+    created_at: datetime
+    frozen: dict[str, Any]
+
+
+class RecoveryDirectory:
+    """Opens a recovery directory, or makes one, and holds its lock until closed.
+
+    Bytewax itself takes no lock and would let two instances run on one store, and resumes onto a changed flow.
+
+    Parameters
+    ----------
+    path
+        The directory; its parents are made if need be.
+    frozen
+        Settings as they are now, by name; plain JSON values.
+    started_at
+        The moment that is noted as the first start if the directory is new.
+
+    Raises
+    ------
+    ConfigurationError
+        If the directory cannot be used, or another process holds it.
+    IncompatibleStateError
+        If it was made under other settings.
+    """
+
+    def __init__(self, path: Path, *, frozen: dict[str, Any], started_at: datetime) -> None:
+        self.path = path
+        self._lock = _locked(path)
+        try:
+            self.manifest = self._open(frozen, started_at)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def config(self) -> RecoveryConfig:
+        """The directory as Bytewax wants it."""
+        return RecoveryConfig(str(self.path))
+
+    def close(self) -> None:
+        """Give the lock back."""
+        os.close(self._lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _open(self, frozen: dict[str, Any], started_at: datetime) -> Manifest:
+        found = read_manifest(self.path)
+        if found is None:
+            return self._create(Manifest(started_at, frozen))
+        changed = [name for name in sorted({*frozen, *found.frozen}) if frozen.get(name) != found.frozen.get(name)]
+        if changed:
+            told = ", ".join(f"{name} was {found.frozen.get(name)!r}, is {frozen.get(name)!r}" for name in changed)
+            raise IncompatibleStateError(
+                f"the recovery directory {self.path} was made under other settings: {told}",
+                remedy="go back to those settings, or start a new recovery directory with a higher generation",
+            )
+        return found
+
+    def _create(self, manifest: Manifest) -> Manifest:
+        strangers = sorted(entry.name for entry in self.path.iterdir() if entry.name != LOCK_NAME)
+        if strangers and not all(name.startswith("part-") for name in strangers):
+            raise ConfigurationError(
+                f"the recovery directory {self.path} holds other files ({', '.join(strangers[:3])} …)",
+                remedy="name an empty or new directory",
+            )
+        if not strangers:
+            init_db_dir(str(self.path), 1)
+        text = json.dumps(
+            {"format": MANIFEST_FORMAT, "created_at": manifest.created_at.isoformat(), "frozen": manifest.frozen},
+            indent=2,
+        )
+        unfinished = self.path / (MANIFEST_NAME + ".new")
+        unfinished.write_text(text)
+        os.replace(unfinished, self.path / MANIFEST_NAME)
+        return manifest
+
+
+def read_manifest(path: Path) -> Manifest | None:
+    """Return the manifest of a recovery directory, or None if it has none.
+
+    Raises
+    ------
+    IncompatibleStateError
+        If it cannot be read, or is of another format.
+    """
+    file = path / MANIFEST_NAME
+    if not file.exists():
+        return None
+    try:
+        content = json.loads(file.read_text())
+        if content["format"] != MANIFEST_FORMAT:
+            raise ValueError(f"format {content['format']}")
+        return Manifest(datetime.fromisoformat(content["created_at"]).astimezone(UTC), content["frozen"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise IncompatibleStateError(
+            f"{file} cannot be read: {error}", remedy="go on with the version that wrote it, or name a new directory"
+        ) from error
+
+
+def _locked(path: Path) -> int:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the recovery directory {path} cannot be used: {error.strerror}",
+            remedy="name a directory that is writable",
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise ConfigurationError(
+            f"another process is running on the recovery directory {path}",
+            remedy="stop it first, or name another directory",
+        ) from error
+    return lock

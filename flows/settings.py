@@ -1,0 +1,336 @@
+"""Settings: one flat list, from flags, the environment, secret files and a configuration file; the first one wins."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from flows.setting_values import default_clickhouse, hidden_dsn, hidden_options, normalised_options
+from schemas.errors import ConfigurationError
+
+ENVIRONMENT_PREFIX = "LABELPULSE_"
+CONFIG_FILE_VARIABLE = "LABELPULSE_CONFIG_FILE"
+SECRETS_DIR_VARIABLE = "LABELPULSE_SECRETS_DIR"
+DAY_SECONDS = 86_400
+
+_KUBERNETES_VARIABLE = re.compile(r".*_(SERVICE_(HOST|PORT)(_.*)?|PORT(_\d+_(TCP|UDP)(_.*)?)?)")
+"""What Kubernetes adds to every container beside a service that happens to be called labelpulse."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set about a flow; each field's description says what it means and in which unit."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    source: str | None = Field(
+        None, description="Where events come from: kafka://…, file:PATH, - (standard input) or simulate:events=N,…"
+    )
+    clickhouse: str = Field(
+        default_factory=default_clickhouse,
+        description="Where rows go: chdb:///PATH (embedded) or clickhouse://USER:PASSWORD@HOST:8123/DATABASE",
+    )
+    recovery: Path | None = Field(
+        None, description="Directory that holds offsets and state over restarts; none: no state is kept."
+    )
+    until_eof: bool = Field(
+        False, description="End when the source has been read to its end, instead of waiting for more."
+    )
+
+    snapshot_seconds: float = Field(30.0, ge=0, le=3600, description="Seconds between two recovery snapshots.")
+    flush_seconds: float = Field(1.0, gt=0, le=300, description="Rows are written at the latest after so many seconds.")
+    flush_rows: int = Field(50_000, ge=1, le=5_000_000, description="Rows are written at the latest when so many wait.")
+    batch_records_max: int = Field(10_000, ge=1, le=1_000_000, description="Most records in one batch of the source.")
+    batch_bytes_max: int = Field(
+        1_048_576,
+        ge=1_024,
+        le=268_435_456,
+        description="Most bytes in one batch of the source (one record may be more).",
+    )
+    record_bytes_max: int = Field(
+        1_048_576, ge=256, le=67_108_864, description="A record of more bytes is a dead letter (oversized)."
+    )
+
+    shards: int = Field(
+        64, ge=1, le=4_096, description="Parts of the state, by project; fixed once a recovery store exists."
+    )
+    source_slots: int = Field(
+        8, ge=1, le=1_024, description="Readers of the source; fixed once a recovery store exists."
+    )
+    sink_slots: int = Field(
+        8, ge=1, le=1_024, description="Writers to the database; fixed once a recovery store exists."
+    )
+
+    window_seconds: int = Field(
+        900, ge=1, le=DAY_SECONDS, description="Length of a window in seconds; divides a day without remainder."
+    )
+    disorder_seconds: float = Field(
+        120.0, ge=0, le=DAY_SECONDS, description="A project's clock stays so many seconds behind its newest event."
+    )
+    retention_days: float = Field(
+        90.0,
+        gt=0,
+        le=3_660,
+        description="Items and windows are kept, and may be corrected, for so many days of event time.",
+    )
+    annotator_retention_days: float = Field(
+        400.0, gt=0, le=3_660, description="An annotator's figures start anew after so many days without an event."
+    )
+    judgement_age_hours_max: float = Field(
+        168.0,
+        gt=0,
+        le=87_840,
+        description="A label judged more than so many hours after it was given does not count for drift or decay.",
+    )
+    future_seconds_max: float = Field(
+        3_600.0,
+        ge=0,
+        le=31_536_000,
+        description="An event stamped more than so many seconds ahead of the log is a dead letter.",
+    )
+    occurred_at_min: AwareDatetime = Field(
+        datetime(2000, 1, 1, tzinfo=UTC), description="An event before this moment is a dead letter."
+    )
+    occurred_at_max: AwareDatetime | None = Field(
+        None,
+        description="An event after this moment is a dead letter if the log has no stamps; none: fixed at first start.",
+    )
+
+    classes_max: int = Field(1_000, ge=2, le=100_000, description="Most classes of one question.")
+    decay_half_life_judgements: float = Field(
+        50.0, gt=0, le=1_000_000, description="A judgement counts half in decayed accuracy after so many newer ones."
+    )
+    adwin_delta: float = Field(
+        0.002, gt=0, lt=1, description="Confidence of the adaptive window (ADWIN); smaller means fewer false alarms."
+    )
+    generation: int = Field(
+        0,
+        ge=0,
+        lt=2**15,
+        description="Raised when topic, partitions or the meaning of figures change; rows of each stay apart.",
+    )
+
+    kafka_options: Annotated[dict[str, str], BeforeValidator(normalised_options)] = Field(
+        default_factory=dict, description="Passed through to librdkafka: TLS, SASL, time-outs."
+    )
+    kafka_group: str = Field(
+        "labelpulse", min_length=1, max_length=249, description="Consumer group under which the lag can be seen."
+    )
+    dead_letter_topic: Annotated[str, Field(max_length=249, pattern=r"^[a-zA-Z0-9._-]+$")] | None = Field(
+        "labelpulse.dead-letters",
+        description="Topic for refused records when Kafka is the source; the word none: the table only.",
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severity that is logged."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="Form of a log line on standard error.")
+    progress_seconds: float = Field(
+        10.0, gt=0, le=3_600, description="Seconds between two progress lines where standard error is no terminal."
+    )
+
+    @field_validator("source", "clickhouse", mode="after")
+    @classmethod
+    def _require_text(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise ValueError("must not be empty")
+        return value
+
+    @field_validator("dead_letter_topic", mode="before")
+    @classmethod
+    def _read_none(cls, value: Any) -> Any:
+        return None if value == "none" else value
+
+    @field_validator("window_seconds", mode="after")
+    @classmethod
+    def _require_divisor_of_day(cls, value: int) -> int:
+        if DAY_SECONDS % value:
+            raise ValueError(f"must divide a day of {DAY_SECONDS} seconds without remainder, such as 300, 900 or 3600")
+        return value
+
+    @model_validator(mode="after")
+    def _require_order(self) -> Self:
+        retention_seconds = self.retention_days * DAY_SECONDS
+        if self.window_seconds > retention_seconds:
+            raise ValueError("window_seconds must not be longer than retention_days")
+        if self.disorder_seconds > retention_seconds:
+            raise ValueError("disorder_seconds must not be longer than retention_days")
+        if self.annotator_retention_days < self.retention_days:
+            raise ValueError("annotator_retention_days must not be shorter than retention_days")
+        if self.occurred_at_max is not None and self.occurred_at_max <= self.occurred_at_min:
+            raise ValueError("occurred_at_max must be after occurred_at_min")
+        return self
+
+    def shown(self) -> dict[str, Any]:
+        """Return the settings by name as plain values, with secrets hidden."""
+        values = self.model_dump(mode="json")
+        values["clickhouse"] = hidden_dsn(self.clickhouse)
+        values["source"] = None if self.source is None else hidden_dsn(self.source)
+        values["kafka_options"] = hidden_options(self.kafka_options)
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """Settings, and where each came from.
+
+    Parameters
+    ----------
+    settings
+        The effective values.
+    origins
+        Name of a setting → ``flag``, ``environment``, ``secret file``, the configuration file, or ``default``.
+    """
+
+    settings: Settings
+    origins: dict[str, str]
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    config_file: Path | None = None,
+) -> LoadedSettings:
+    """Gather the settings: flags win over the environment, over secret files, over the configuration file.
+
+    Parameters
+    ----------
+    flags
+        Settings given on the command line, by name; None where a flag was not given.
+    config_file
+        A TOML file; ``LABELPULSE_CONFIG_FILE`` names one where this is None.
+
+    Raises
+    ------
+    ConfigurationError
+        With one line a mistake.
+    """
+    named = config_file or os.environ.get(CONFIG_FILE_VARIABLE)
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    sources = _sources(given, config_file=Path(named) if named else None)
+    states = {origin: _state(source) for origin, source in sources.items()}
+    mistakes = [*_unknown_variables(), *_unknown_names(states)]
+    origins = _origins(states)
+    try:
+        settings = Settings(_build_sources=(tuple(sources.values()), {}))
+    except ValidationError as error:
+        mistakes += [_mistake(detail, origins) for detail in error.errors() if detail["type"] != "extra_forbidden"]
+        raise _refused(mistakes) from error
+    if mistakes:
+        raise _refused(mistakes)
+    return LoadedSettings(settings, origins)
+
+
+def _sources(flags: dict[str, Any], *, config_file: Path | None) -> dict[str, PydanticBaseSettingsSource]:
+    sources: dict[str, PydanticBaseSettingsSource] = {
+        "flag": InitSettingsSource(Settings, flags),
+        "environment": EnvSettingsSource(Settings),
+    }
+    if secrets_dir := os.environ.get(SECRETS_DIR_VARIABLE):
+        _require_exists(Path(secrets_dir), what="directory of secrets", variable=SECRETS_DIR_VARIABLE)
+        sources["secret file"] = SecretsSettingsSource(Settings, secrets_dir=secrets_dir)
+    if config_file is not None:
+        _require_exists(config_file, what="configuration file", variable=CONFIG_FILE_VARIABLE)
+        sources[str(config_file)] = _toml_source(config_file)
+    return sources
+
+
+def _toml_source(path: Path) -> TomlConfigSettingsSource:
+    try:
+        return TomlConfigSettingsSource(Settings, path)
+    except (ValueError, OSError) as error:
+        raise ConfigurationError(
+            f"cannot read the configuration file {path}: {error}", remedy="write it as TOML, one `name = value` a line"
+        ) from error
+
+
+def _require_exists(path: Path, *, what: str, variable: str) -> None:
+    if not path.exists():
+        raise ConfigurationError(f"the {what} {path} does not exist", remedy=f"mend the path, or unset {variable}")
+
+
+def _state(source: PydanticBaseSettingsSource) -> dict[str, Any]:
+    try:
+        return source()
+    except SettingsError as error:
+        raise ConfigurationError(
+            "kafka_options in the environment should be a JSON object",
+            remedy=f'write {variable_of("kafka_options")}=\'{{"security.protocol": "SSL"}}\'',
+        ) from error
+
+
+def _unknown_variables() -> Iterator[str]:
+    known = {CONFIG_FILE_VARIABLE, SECRETS_DIR_VARIABLE, *(variable_of(name) for name in Settings.model_fields)}
+    for variable in sorted(os.environ):
+        name, _, nested = variable.upper().partition("__")
+        is_ours = name.startswith(ENVIRONMENT_PREFIX) and not _KUBERNETES_VARIABLE.fullmatch(name)
+        if is_ours and (name not in known or (nested and name != variable_of("kafka_options"))):
+            yield f"{variable} in the environment is no setting{_suggestion(name, known)}"
+
+
+def _unknown_names(states: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for origin, state in states.items():
+        for name in sorted(set(state) - set(Settings.model_fields)):
+            yield f"{name} is no setting{_suggestion(name, set(Settings.model_fields))} (from {_told(origin, name)})"
+
+
+def _suggestion(name: str, known: set[str]) -> str:
+    close = get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def variable_of(name: str) -> str:
+    """Return the environment variable of a setting.
+
+    >>> variable_of("flush_seconds")
+    'LABELPULSE_FLUSH_SECONDS'
+    """
+    return ENVIRONMENT_PREFIX + name.upper()
+
+
+def _origins(states: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    return {
+        name: next((origin for origin, state in states.items() if name in state), "default")
+        for name in Settings.model_fields
+    }
+
+
+def _told(origin: str, name: str) -> str:
+    if origin == "environment":
+        return f"the environment variable {variable_of(name)}"
+    return f"a {origin}" if origin in ("flag", "secret file") else origin
+
+
+def _mistake(detail: Mapping[str, Any], origins: Mapping[str, str]) -> str:
+    reason = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not detail["loc"]:
+        return reason
+    name = str(detail["loc"][0])
+    return f"{name} {reason}{_got(name, detail['input'])} (from {_told(origins.get(name, 'default'), name)})"
+
+
+def _got(name: str, value: Any) -> str:
+    return "" if name in ("kafka_options", "clickhouse", "source") else f", not {value!r}"
+
+
+def _refused(mistakes: list[str]) -> ConfigurationError:
+    return ConfigurationError(
+        "\n".join(mistakes), remedy="`labelpulse settings --describe` lists every setting with its meaning and default"
+    )

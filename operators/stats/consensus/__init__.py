@@ -1,0 +1,1 @@
+"""Consensus: what the answer to an item is, learnt from many annotators' labels, label by label."""

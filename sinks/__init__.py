@@ -1,0 +1,1 @@
+"""Where rows go: the database and its migrations, and dead letters."""
