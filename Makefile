@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 DEMO_DATA := labelpulse-data/demo
-DEMO_SOURCE := simulate:events=300000,annotators=400,projects=3,seed=7,rate=4000
+DEMO_SOURCE := simulate:events=300000,annotators=120,projects=3,gold_rate=0.3,seed=7,rate=4000
 
 # One thread in the linear algebra: figures do not depend on the machine's core count.
 export OPENBLAS_NUM_THREADS := 1

@@ -8,7 +8,7 @@ It cannot take back a label or answer, so it is right only for logs without revi
 known answers, and it shows a window only once the window has closed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -65,11 +65,11 @@ TABLES = {
     "class_windows": "project_id LowCardinality(String), question_id LowCardinality(String),"
     " label LowCardinality(String), window_start DateTime64(3, 'UTC'), labels UInt64, gold_labels UInt64,"
     " gold_correct Float64, duration_ms_sum UInt64, version UInt64",
-    "dead_letters": "payload String, error String, version UInt64",
+    "dead_letters": "payload String, error String",
 }  # fmt: skip
 KEY_COLUMNS = {
     "labels": 4, "annotators": 3, "confusion": 5, "drift": 4, "annotator_windows": 4, "project_windows": 3,
-    "class_windows": 4, "dead_letters": 1,
+    "class_windows": 4, "dead_letters": 0,
 }  # fmt: skip
 """How many of a table's first columns are its key."""
 
@@ -139,23 +139,23 @@ def create_tables(client: Client) -> None:
     client.command("CREATE DATABASE IF NOT EXISTS tutorial")
     for table, columns in TABLES.items():
         key = ", ".join(column.split()[0] for column in columns.split(", ")[: KEY_COLUMNS[table]])
-        client.command(
-            f"CREATE TABLE tutorial.{table} ({columns}) ENGINE = ReplacingMergeTree(version) ORDER BY ({key})"
-        )
+        engine = "ReplacingMergeTree(version)" if key else "MergeTree"
+        client.command(f"CREATE TABLE tutorial.{table} ({columns}) ENGINE = {engine} ORDER BY ({key})")
 
 
-def build_tutorial_flow(path: Path, client: Client) -> Dataflow:
+
+def build_tutorial_flow(source: "LineSource", client: Client) -> Dataflow:
     """Return the flow: lines ▶ events ▶ items ▶ annotators and windows ▶ rows.
 
     Parameters
     ----------
-    path
-        A file of JSON lines.
+    source
+        The lines of a file.
     client
         A connection to the database, with the tables of `create_tables`.
     """
     flow = Dataflow("tutorial")
-    lines = op.input("lines", flow, LineSource(path))
+    lines = op.input("lines", flow, source)
     parsed = op.branch("parsed", op.map("parse", lines, parse), is_event)
     by_item = op.key_on("by_item", parsed.trues, item_key)
     answers = op.key_rm("answers", op.stateful_flat_map("items", by_item, join_known_answer))
@@ -177,10 +177,19 @@ def build_tutorial_flow(path: Path, client: Client) -> Dataflow:
 
 
 class LineSource(FixedPartitionedSource[bytes, int]):
-    """The lines of a file as bytes. (Bytewax's own source decodes text, and ends the flow at a line that is not UTF-8.)"""
+    """The lines of a file as bytes. (Bytewax's own source decodes text, and ends the flow at a line that is not UTF-8.)
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path
+        A file of JSON lines.
+    reader
+        What reads it.
+    """
+
+    def __init__(self, path: Path, reader: "type[LinePartition] | None" = None) -> None:
         self._path = path
+        self._reader = reader or LinePartition
 
     def list_parts(self) -> list[str]:
         """Name the one file."""
@@ -188,7 +197,7 @@ class LineSource(FixedPartitionedSource[bytes, int]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> "LinePartition":
         """Open the file."""
-        return LinePartition(Path(for_part), resume_state or 0)
+        return self._reader(Path(for_part), resume_state or 0)
 
 
 class LinePartition(StatefulSourcePartition[bytes, int]):
@@ -391,7 +400,7 @@ def label_row(answer: Answer) -> TableRow:
 
 def dead_letter_row(letter: DeadLetter) -> TableRow:
     """Return the row of a line that is no event."""
-    return "dead_letters", (letter.payload, letter.error, 1)
+    return "dead_letters", (letter.payload, letter.error)
 
 
 class ClickHouseSink(DynamicSink[TableRow]):
@@ -435,7 +444,3 @@ class ClickHousePartition(StatelessSinkPartition[TableRow]):
         context.data = list(zip(*self._rows[table], strict=True))
         self._client.insert(context=context)
         self._rows[table] = []
-
-
-def closed_results(client: Client) -> Iterator[Row]:
-    raise NotImplementedError

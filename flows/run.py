@@ -16,7 +16,6 @@ from bytewax.run import cli_main
 from clickhouse_connect.driver.client import Client
 
 from flows.dataflow import build_dataflow, decode_settings_of, fold_settings_of, frozen_settings
-from flows.engine_output import engine_output_held
 from flows.observer import Observer
 from flows.opening import limits_of, open_source, records_expected
 from flows.recovery import RecoveryDirectory
@@ -62,7 +61,7 @@ class Drain:
                 signal.signal(number, handler)
 
 
-def run(settings: Settings, *, state: RunState | None = None, shows_engine_output: bool = False) -> RunSummary:
+def run(settings: Settings, *, state: RunState | None = None) -> RunSummary:
     """Run the flow until its source ends or a signal asks it to.
 
     Parameters
@@ -71,8 +70,6 @@ def run(settings: Settings, *, state: RunState | None = None, shows_engine_outpu
         Everything that can be set; `source` must be.
     state
         Counters to keep up while it runs.
-    shows_engine_output
-        Whether what native code writes to standard error is shown.
 
     Raises
     ------
@@ -86,8 +83,6 @@ def run(settings: Settings, *, state: RunState | None = None, shows_engine_outpu
         database = Database(settings)
         flow, recovery = _prepared(settings, state, drain, database, stack)
         stack.enter_context(drain.on_signals())
-        if not shows_engine_output:
-            stack.enter_context(engine_output_held())
         stack.enter_context(_rare_collections())
         began = time.monotonic()
         _execute(flow, settings, recovery)

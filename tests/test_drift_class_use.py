@@ -17,12 +17,12 @@ def test_evidence_less_judgements_is_a_martingale():
     """If each answer comes from the predictive law of the Dirichlet prior, a step adds one to the evidence exactly."""
     random, classes = np.random.default_rng(1), 4
     answers = random.integers(0, classes, 30)
-    bank = ClassUseBank(capacity=classes, classes=classes, false_alarms_per_million_judgements=1e-6)
+    bank = ClassUseBank(capacity=classes, classes=classes, false_alarms_per_million_judgements=1e-200)
     for step in range(len(answers)):
         counts = np.bincount(answers[:step], minlength=classes)
         predictive = (counts + PRIOR) / (step + PRIOR * classes)
         before = bank.evidence([0])[0]
-        ahead = ClassUseBank(capacity=classes, classes=classes, false_alarms_per_million_judgements=1e-6)
+        ahead = ClassUseBank(capacity=classes, classes=classes, false_alarms_per_million_judgements=1e-200)
         ahead.load_bytes(bank.to_bytes())
         ahead.update_many(np.arange(classes), np.arange(classes))
         np.testing.assert_allclose((predictive * ahead.evidence(np.arange(classes))).sum(), before + 1, rtol=1e-10)

@@ -15,7 +15,7 @@ def _stop_at_first_declaration(rates: np.ndarray, level: float, seed: int) -> tu
     """Watch (steps, projects, annotators) until a declaration; return the time and the annotators declared then."""
     steps, projects, annotators = rates.shape
     random = np.random.default_rng(seed)
-    bank = OutcomeBank(capacity=projects * annotators, false_alarms_per_million_judgements=1e-6)
+    bank = OutcomeBank(capacity=projects * annotators, false_alarms_per_million_judgements=1e-200)
     stopped, declared = np.full(projects, steps), np.zeros((projects, annotators), bool)
     for step in range(steps):
         outcomes = (random.random((projects, annotators)) < rates[step]) * 1.0
@@ -63,7 +63,7 @@ def test_levels_are_those_at_which_annotators_are_declared():
 
 
 def _evidence_at(rates: np.ndarray, seed: int) -> tuple[OutcomeBank, np.ndarray]:
-    bank = OutcomeBank(capacity=rates.shape[1], false_alarms_per_million_judgements=1e-6)
+    bank = OutcomeBank(capacity=rates.shape[1], false_alarms_per_million_judgements=1e-200)
     values = (np.random.default_rng(seed).random(rates.shape) < rates) * 1.0
     for row in values:
         bank.update_many(np.arange(rates.shape[1]), row)
@@ -76,8 +76,8 @@ def test_chance_of_evidence_is_a_bound():
         _, evidence = _evidence_at(np.full((400, 1000), rate), seed=int(100 * rate))
         assert (chance_of_evidence(evidence) <= MEMBER_PROBABILITY).mean() <= MEMBER_ALLOWED
     random = np.random.default_rng(9)
-    use = ClassUseBank(capacity=1000, classes=4, false_alarms_per_million_judgements=1e-6)
-    speed = SpeedBank(capacity=1000, false_alarms_per_million_judgements=1e-6)
+    use = ClassUseBank(capacity=1000, classes=4, false_alarms_per_million_judgements=1e-200)
+    speed = SpeedBank(capacity=1000, false_alarms_per_million_judgements=1e-200)
     for _ in range(400):
         use.update_many(np.arange(1000), random.choice(4, 1000, p=[0.4, 0.3, 0.2, 0.1]))
         speed.update_many(np.arange(1000), np.exp(0.7 * random.standard_normal(1000)))

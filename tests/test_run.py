@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 import time
 
 import pytest
@@ -74,11 +75,18 @@ def test_a_run_resumed_after_a_drain_goes_on_where_it_was(log, tmp_path):
 
 
 def wait_for_line(process, text):
-    """Read the error output until a line holds a text."""
-    for line in process.stderr:
-        if text in line:
-            return
-    raise AssertionError(f"the process ended before it said {text!r}")
+    """Read the error output until a line holds a text; end the process if that takes too long."""
+    killer = threading.Timer(120, process.kill)
+    killer.start()
+    try:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if text in line:
+                return
+        raise AssertionError(f"the process ended before it said {text!r}; it said {b''.join(lines[-5:]).decode()}")
+    finally:
+        killer.cancel()
 
 
 @pytest.mark.slow

@@ -144,6 +144,20 @@ def test_commits_follow_snapshots_and_failing_ones_are_repeated() -> None:
     assert consumer.commits[2:] == [{1: 1}]
 
 
+def test_no_commit_is_begun_during_an_outage() -> None:
+    """A commit that nobody answers would hold the closing up: it waits until records come again."""
+    outage = event(KafkaError._ALL_BROKERS_DOWN, topic=None)
+    consumer = ScriptedConsumer([[record(0)], [], [outage], [], [record(1)]])
+    slot = slot_of(consumer, [Cursor(STREAM, 0, 0)], intake=Intake())
+    slot.next_batch()
+    slot.next_batch()
+    slot.snapshot()
+    slot.next_batch()
+    assert consumer.commits == []
+    slot.next_batch()
+    assert consumer.commits == [{0: 1}]
+
+
 def test_scripted_consumer_has_the_calls_of_the_real_one() -> None:
     """The stand-in offers nothing that librdkafka's consumer does not."""
     calls = [name for name in vars(ScriptedConsumer) if not name.startswith("_")]

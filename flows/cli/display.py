@@ -113,7 +113,7 @@ def _cells(state: RunState, *, rate: float) -> list[Text]:
     return [
         _cell("events/s", f"{rate:,.0f}"),
         _cell("records read", read),
-        _cell("lag", "not known" if state.lag_records is None else f"{state.lag_records:,}"),
+        _cell("lag", _lag_text(state)),
         _cell("watermark", time_text(state.clock_at)),
         _cell("projects", f"{state.projects:,}"),
         _cell("annotators", f"{state.annotators:,}"),
@@ -123,6 +123,12 @@ def _cells(state: RunState, *, rate: float) -> list[Text]:
         _cell("duplicates", f"{state.duplicate:,}"),
         _cell("rows written", f"{state.rows_written:,}"),
     ]
+
+
+def _lag_text(state: RunState) -> str:
+    if state.lag_records is not None:
+        return f"{state.lag_records:,}"
+    return "-" if state.records_expected else "not known"
 
 
 def _cell(label: str, value: str, *, style: str = "") -> Text:

@@ -52,12 +52,13 @@ def main() -> None:
 def run_arguments(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     kept = [argument for argument in arguments if argument != DEBUG_FLAG]
-    return guarded(lambda: _parsed_and_run(kept), shows_traceback=len(kept) < len(arguments))
+    is_debugging = len(kept) < len(arguments)
+    return guarded(lambda: _parsed_and_run(kept, is_debugging=is_debugging), shows_traceback=is_debugging)
 
 
-def _parsed_and_run(arguments: list[str]) -> int | None:
+def _parsed_and_run(arguments: list[str], *, is_debugging: bool) -> int | None:
     try:
-        return app(arguments, prog_name="labelpulse", standalone_mode=False)
+        return app(arguments, prog_name="labelpulse", standalone_mode=False, obj=is_debugging)
     except typer.TyperException as error:
         if not str(error.format_message()):
             return ExitCode.USAGE  # no command was given: the help has been shown

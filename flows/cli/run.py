@@ -1,7 +1,7 @@
 """``labelpulse run``: the flow, what it shows while it runs, and a summary at its end."""
 
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +19,7 @@ from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from flows.run_state import RunState
-    from flows.settings import Settings
+    from flows.settings import LoadedSettings, Settings
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
+    context: typer.Context,
     source: SourceOption = None,
     clickhouse: ClickhouseOption = None,
     recovery: RecoveryOption = None,
@@ -71,13 +72,26 @@ def run(
         )
     if settings.recovery is None:
         note("no state is kept, as no --recovery directory is named: the next start reads the log from its beginning")
-    from flows.cli.summary import print_summary
-    from flows.run import run as run_flow
-    from flows.run_state import RunState
+    is_live = sys.stderr.isatty() if progress is None else progress
+    _run_and_tell(loaded, is_live=is_live, is_debugging=bool(context.obj))
 
-    state = RunState()
-    with _shown(state, settings, is_live=sys.stderr.isatty() if progress is None else progress):
-        summary = run_flow(settings, state=state)
+
+def _run_and_tell(loaded: "LoadedSettings", *, is_live: bool, is_debugging: bool) -> None:
+    settings = loaded.settings
+    try:
+        from flows.cli.summary import print_summary
+        from flows.engine_output import engine_output_held
+        from flows.run import run as run_flow
+        from flows.run_state import RunState
+
+        state = RunState()
+        # what native code writes is held back first, so that our own streams are opened on the terminal behind it
+        with nullcontext() if is_debugging else engine_output_held(), _shown(state, settings, is_live=is_live):
+            summary = run_flow(settings, state=state)
+    except KeyboardInterrupt:
+        # once it reads, the flow itself takes the signal and ends in order
+        note("stopped before anything was read")
+        return
     print_summary(summary, settings, names_database=loaded.origins["clickhouse"] == "flag")
 
 

@@ -83,7 +83,7 @@ def _print_figures(console: Console, client: "Client") -> str | None:
     latest = sorted(drifts, key=lambda row: row["detected_at"], reverse=True)[:DRIFTS_SHOWN_MAX]
     _print_table(
         console, latest, f"Drift: {len(drifts):,} changes, the latest first",
-        ("detected_at", "project_id", "annotator_id", "signal", "direction", "before", "after"),
+        ("detected_at", "project_id", "question_id", "annotator_id", "signal", "direction", "before", "after"),
     )  # fmt: skip
     return max(projects.rows, key=lambda row: row["labels"])["project_id"] if projects.rows else None
 

@@ -24,6 +24,9 @@ DEFAULT_OPTIONS = {
     "fetch.max.bytes": "8388608",
     # Fetching pauses while the queue is full; for a second, as librdkafka has it, a small queue would run dry.
     "fetch.queue.backoff.ms": "10",
+    # Nobody joins the group; but closing a client waits so long for a commit that a lost broker does not answer.
+    "session.timeout.ms": "3000",
+    "heartbeat.interval.ms": "1000",
 }
 OWN_OPTIONS = {
     "enable.auto.commit": "false",

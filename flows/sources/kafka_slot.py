@@ -209,9 +209,11 @@ class KafkaSlot(Slot):
 
     def _commit_durable(self) -> None:
         """Tell the consumer group what the last snapshot holds, which is durable by now; nothing depends on it."""
+        if self._consumer is None or self._intake.notice:
+            return  # while no broker answers, a commit under way would only hold up the closing
         durable, self._durable = self._durable, {}
         news = {number: offset for number, offset in durable.items() if self._committed.get(number) != offset}
-        if not news or self._consumer is None:
+        if not news:
             return
         offsets = [TopicPartition(self._topic.name, number, offset) for number, offset in news.items()]
         try:

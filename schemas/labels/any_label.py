@@ -14,14 +14,7 @@ from schemas.labels.spans import SpansLabel
 from schemas.labels.text import TextLabel
 
 AnyLabel = Annotated[
-    CategoricalLabel
-    | MultiLabel
-    | RatingLabel
-    | BoxesLabel
-    | SpansLabel
-    | PreferenceLabel
-    | RankingLabel
-    | TextLabel,
+    CategoricalLabel | MultiLabel | RatingLabel | BoxesLabel | SpansLabel | PreferenceLabel | RankingLabel | TextLabel,
     Field(discriminator="kind"),
 ]
 

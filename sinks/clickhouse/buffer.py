@@ -7,7 +7,10 @@ from typing import Any
 from schemas.rows import LABELS, TABLES
 
 Row = tuple[Any, ...]
+RowLists = dict[str, list[Sequence[Row]]]
 
+LARGE_SHARE = 10
+"""A table fills the buffer if it has at least one of so many rows."""
 _GENERATION, _VERSION = -3, -2
 SELDOM_REPEATED = frozenset({LABELS.name})
 """Tables whose keys hardly come twice in a flush, so that looking for superseded rows costs more than writing them."""
@@ -19,17 +22,23 @@ class RowBuffer:
     Parameters
     ----------
     flush_seconds
-        Rows are due at the latest so many seconds after the first of them came.
+        All rows are due so many seconds after the first of them came.
     flush_rows
-        Rows are due when there are so many, over all tables.
+        The buffer is full when it holds so many rows, over all tables.
     """
 
     def __init__(self, *, flush_seconds: float, flush_rows: int) -> None:
         self._flush_seconds = flush_seconds
         self._flush_rows = flush_rows
-        self._lists: dict[str, list[Sequence[Row]]] = {}
-        self._first_at = 0.0
+        self._lists: RowLists = {}
+        self._counts: dict[str, int] = {}
         self.rows = 0
+        self.due_at: float | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there are as many rows as may wait."""
+        return self.rows >= self._flush_rows
 
     def add(self, tables: Mapping[str, Sequence[Row]], *, now: float) -> None:
         """Take rows in, by table; the lists are kept, not copied.
@@ -39,26 +48,34 @@ class RowBuffer:
         now
             Seconds of a monotonic clock.
         """
-        if self.rows == 0:
-            self._first_at = now
         for table, rows in tables.items():
             if rows:
                 assert table in TABLES, f"there is no table {table}"
                 self._lists.setdefault(table, []).append(rows)
+                self._counts[table] = self._counts.get(table, 0) + len(rows)
                 self.rows += len(rows)
+        if self.rows and self.due_at is None:
+            self.due_at = now + self._flush_seconds
 
-    def seconds_until_due(self, *, now: float) -> float | None:
-        """Return in how many seconds the rows are due: 0 if they are now, None if there are none."""
-        if self.rows == 0:
-            return None
-        if self.rows >= self._flush_rows:
-            return 0.0
-        return max(0.0, self._first_at + self._flush_seconds - now)
-
-    def take(self) -> dict[str, list[Sequence[Row]]]:
+    def take_all(self) -> RowLists:
         """Return the lists of rows by table, and be empty."""
-        lists, self._lists, self.rows = self._lists, {}, 0
-        return lists
+        taken, self._lists, self._counts = self._lists, {}, {}
+        self.rows, self.due_at = 0, None
+        return taken
+
+    def take_most(self) -> RowLists:
+        """Return the lists of the tables that fill the buffer; what other tables have stays until it is due.
+
+        An insertion costs as much as thousands of rows, so a busy flow should not write its small tables at each one.
+        """
+        large = [table for table, count in self._counts.items() if count * LARGE_SHARE >= self.rows]
+        count = sum(self._counts[table] for table in large)
+        if 2 * count < self.rows or count == self.rows:
+            return self.take_all()
+        self.rows -= count
+        for table in large:
+            del self._counts[table]
+        return {table: self._lists.pop(table) for table in large}
 
 
 def rows_to_write(table: str, lists: Iterable[Sequence[Row]]) -> list[Row]:

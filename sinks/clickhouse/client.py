@@ -1,6 +1,9 @@
 """Connections to the database: the engine inside this process, or a server, through the one client."""
 
+import fcntl
 import logging
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,9 @@ as an earlier one: versions make a repetition harmless, a dropped block could be
 cost of an insert: versions are merged away later in any case."""
 
 _CLIENT_NAME = "labelpulse"
+_LOCK_FILE = "status"
+"""The engine locks this file and writes its process into it."""
+_PID = re.compile(r"PID: (\d+)")
 
 logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)  # what it warns of, our own errors say
 
@@ -67,6 +73,7 @@ def is_embedded(client: Client) -> bool:
 def _connect_embedded(path: str) -> Client:
     if path != MEMORY_PATH:
         _make_folder(Path(path))
+        _require_free(Path(path))
     try:
         return clickhouse_connect.get_client(interface="chdb", path=path)
     except ImportError as error:
@@ -88,14 +95,24 @@ def _make_folder(path: Path) -> None:
         ) from error
 
 
+def _require_free(path: Path) -> None:
+    """Raise if another process has the engine open, before the engine finds out and writes of it to standard error."""
+    try:
+        with (path / _LOCK_FILE).open() as lock:
+            holder = _PID.search(lock.read())
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if holder is None or int(holder[1]) != os.getpid():
+            raise UnavailableError(
+                f"The embedded database {path} is open in another process.",
+                remedy="End that process, or use a ClickHouse server, which several processes can use.",
+            ) from None
+    except OSError:
+        return  # no engine has been here, or the engine will say what is wrong
+
+
 def _embedded_error(path: str, error: ClickHouseError) -> UnavailableError:
-    text = str(error)
-    if "Cannot lock file" in text:
-        return UnavailableError(
-            f"The embedded database {path} is open in another process.",
-            remedy="End that process, or use a ClickHouse server, which several processes can use.",
-        )
-    if "already initialized with path" in text:
+    if "already initialized with path" in str(error):
         return UnavailableError(
             f"The embedded database {path} cannot be opened: this process has another one open.",
             remedy="Use one path for all of a process, or a ClickHouse server.",

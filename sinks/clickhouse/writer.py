@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError
 from schemas.errors import SinkError, TerminalSinkError, TransientSinkError
 from schemas.records import RowBatch
 from schemas.rows import TABLES
-from sinks.clickhouse.buffer import Row, RowBuffer, rows_to_write
+from sinks.clickhouse.buffer import RowBuffer, RowLists, rows_to_write
 from sinks.clickhouse.client import is_embedded
 from sinks.clickhouse.encoding import INPUT_FORMAT, RowEncoder
 from sinks.clickhouse.failures import sink_error
@@ -110,11 +110,13 @@ class RowWriter:
     ) -> None:
         self._client = client
         self._encoders = _encoders(client)
+        client.set_client_setting("max_threads", 1)  # a second thread costs more than it saves at these sizes
         self._clock = clock
-        self._buffer = RowBuffer(flush_seconds=flush_seconds, flush_rows=flush_rows)
+        self._buffer = RowBuffer(flush_seconds=flush_seconds, flush_rows=min(flush_rows, buffer_rows_max))
         self._buffer_rows_max = buffer_rows_max
         self._changed = threading.Condition()
-        self._rows_added = self._rows_done = self._flush_to = 0
+        self._rows_added = self._rows_done = 0
+        self._barriers_asked = self._barriers_done = 0
         self._rows_superseded = self._flushes = self._failures = 0
         self._last_flush_at: float | None = None
         self._last_error: str | None = None
@@ -147,7 +149,7 @@ class RowWriter:
             rows_before = self._buffer.rows
             self._buffer.add(batch.rows, now=self._clock())
             self._rows_added += self._buffer.rows - rows_before
-            if rows_before == 0 or self._buffer.seconds_until_due(now=self._clock()) == 0:
+            if rows_before == 0 or self._buffer.is_full or self._is_due():
                 self._changed.notify_all()
 
     def flush(self, timeout_seconds: float | None = None) -> None:
@@ -159,10 +161,12 @@ class RowWriter:
             If they cannot be written: for good, or within `timeout_seconds`.
         """
         with self._changed:
-            target = self._rows_added
-            self._flush_to = max(self._flush_to, target)
+            self._barriers_asked += 1
+            barrier = self._barriers_asked
             self._changed.notify_all()
-            self._wait_until(lambda: self._rows_done >= target, timeout_seconds)
+            self._wait_until(
+                lambda: self._barriers_done >= barrier or self._rows_done == self._rows_added, timeout_seconds
+            )
 
     def give_up_after(self, seconds: float) -> None:
         """Let no call wait longer than so many seconds from now on: those that would raise `SinkError`.
@@ -227,34 +231,40 @@ class RowWriter:
 
     def _run(self) -> None:
         try:
-            while (lists := self._next()) is not None:
-                self._write(lists)
+            while (taken := self._take()) is not None:
+                self._write(*taken)
         except Exception as error:  # whatever it is, whoever adds or flushes next must be told
             with self._changed:
                 self._failure = error
                 self._changed.notify_all()
 
-    def _next(self) -> dict[str, list[Sequence[Row]]] | None:
-        """Wait for rows that are due and take them; None at the end."""
+    def _take(self) -> tuple[RowLists, int] | None:
+        """Wait for rows that are to be written; return them and the number of the last barrier before them, or None."""
         with self._changed:
-            while True:
-                seconds = self._buffer.seconds_until_due(now=self._clock())
-                if self._is_closing:
-                    return None
-                if seconds is not None and (seconds == 0 or self._flush_to > self._rows_done):
-                    return self._buffer.take()
-                self._changed.wait(seconds)
+            while not self._is_closing:
+                barrier = self._barriers_asked
+                if self._buffer.rows and (self._barriers_done < barrier or self._is_due()):
+                    return self._buffer.take_all(), barrier
+                if self._buffer.is_full:
+                    return self._buffer.take_most(), self._barriers_done
+                self._barriers_done = barrier
+                self._changed.wait(None if self._buffer.due_at is None else self._buffer.due_at - self._clock())
+        return None
 
-    def _write(self, lists: dict[str, list[Sequence[Row]]]) -> None:
+    def _is_due(self) -> bool:
+        return self._buffer.due_at is not None and self._clock() >= self._buffer.due_at
+
+    def _write(self, lists: RowLists, barrier: int) -> None:
         taken = superseded = 0
         for table in TABLES:
             if table in lists:
                 rows = rows_to_write(table, lists[table])
-                taken_here = sum(map(len, lists[table]))
-                taken, superseded = taken + taken_here, superseded + taken_here - len(rows)
+                count = sum(map(len, lists[table]))
+                taken, superseded = taken + count, superseded + count - len(rows)
                 self._retrying(self._insert, table, self._encoders[table].encode(rows))
         with self._changed:
             self._rows_done += taken
+            self._barriers_done = barrier
             self._rows_superseded += superseded
             self._flushes += 1
             self._last_flush_at = self._clock()

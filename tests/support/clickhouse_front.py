@@ -29,7 +29,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import chdb
 import lz4.frame
-import zstandard
+from backports import zstd
+
 
 AUTHENTICATION_FAILED = 516
 _NOT_SETTINGS = frozenset({
@@ -72,6 +73,8 @@ class Fault:
         What goes wrong.
     matching
         Text that the statement must contain.
+    after
+        How many requests that it fits pass first.
     times
         How often; None for ever.
     probability
@@ -82,6 +85,7 @@ class Fault:
 
     kind: FaultKind
     matching: str = ""
+    after: int = 0
     times: int | None = 1
     probability: float = 1.0
     status: int = 503
@@ -172,17 +176,22 @@ class ClickHouseFront:
         with self._lock:
             self.seen[" ".join(statement.split()[:2]).upper()] += 1
             for fault in self._faults:
-                if fault.matching in statement and self._rng.random() < fault.probability:
-                    self._use(fault)
+                if fault.matching in statement and self._hits(fault):
                     return fault
         return None
 
-    def _use(self, fault: Fault) -> None:
+    def _hits(self, fault: Fault) -> bool:
+        if fault.after > 0:
+            fault.after -= 1
+            return False
+        if self._rng.random() >= fault.probability:
+            return False
         self.seen[fault.kind] += 1
         if fault.times is not None:
             fault.times -= 1
             if fault.times == 0:
                 self._faults.remove(fault)
+        return True
 
     def run(self, request: _Request) -> tuple[bytes, dict[str, str]]:
         """Run a statement; return the body of the answer and its headers."""
@@ -376,7 +385,7 @@ def _decompressed(body: bytes, encoding: str) -> bytes:
     if encoding == "lz4":
         return b"".join(_lz4_frames(body))
     if encoding == "zstd":
-        return zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True).read()
+        return zstd.decompress(body)
     if encoding == "gzip":
         return gzip.decompress(body)
     return zlib.decompress(body) if encoding == "deflate" else body

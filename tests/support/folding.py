@@ -29,7 +29,7 @@ FOLD_SETTINGS = FoldSettings(
     annotator_retention=400 * DAY,
     judgement_age_max=7 * DAY,
     classes_max=1000,
-    fading_factor=0.0138,
+    fading_factor=1.0 - 0.5 ** (1.0 / 50.0),
     adwin_delta=0.002,
 )
 

@@ -59,7 +59,7 @@ def _check(client: Client, target: Dsn) -> Iterator[Finding]:
 
 def _clock(client: Client) -> Finding:
     """Compare the server's clock with this machine's: nothing depends on it but what people read."""
-    theirs = int(client.command("SELECT toUnixTimestamp64Micro(now64(6))")) / 1e6
+    theirs = int(client.command("SELECT toUnixTimestamp64Micro(now64(6))", use_database=False)) / 1e6
     seconds = datetime.now(UTC).timestamp() - theirs
     if abs(seconds) > CLOCK_SECONDS_MAX:
         return warning(

@@ -68,8 +68,8 @@ def _creation(topic: str) -> str:
 
 
 def _topic_configuration(client: Mapping[str, str], topic: str) -> dict[str, str]:
-    resource = ConfigResource(ResourceType.TOPIC, topic)
-    asked = AdminClient(dict(client), logger=kafka_log).describe_configs([resource], request_timeout=TIMEOUT_SECONDS)
+    resource, admin = ConfigResource(ResourceType.TOPIC, topic), AdminClient(dict(client), logger=kafka_log)
+    asked = admin.describe_configs([resource], request_timeout=TIMEOUT_SECONDS)
     try:
         return {name: entry.value for name, entry in asked[resource].result(TIMEOUT_SECONDS + 1).items()}
     except (KafkaException, TimeoutError):
@@ -141,13 +141,12 @@ def _sampled(
     consumer = Consumer({**client, **settings}, logger=kafka_log)
     try:
         consumer.assign(starts)
-        while ends and (messages := consumer.consume(SAMPLE_RECORDS_PER_PARTITION, timeout=TIMEOUT_SECONDS)):
-            for message in messages:
-                if message.error() or message.offset() >= ends.get(message.partition(), 0) - 1:
-                    ends.pop(message.partition(), None)
-                project = None if message.error() else _project_of(message.value())
-                if project is not None:
-                    yield message.partition(), (message.key() or b"").decode(errors="replace"), project
+        while ends and (message := consumer.poll(TIMEOUT_SECONDS)) is not None:
+            if message.error() or message.offset() >= ends.get(message.partition(), 0) - 1:
+                ends.pop(message.partition(), None)
+            project = None if message.error() else _project_of(message.value())
+            if project is not None:
+                yield message.partition(), (message.key() or b"").decode(errors="replace"), project
     finally:
         consumer.close()
 

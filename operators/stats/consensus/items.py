@@ -13,7 +13,8 @@ class ItemTable:
     """Slots of items, numbered from 0 and used again; a column an array.
 
     The columns: ``counted`` rows stand in the annotators' counts with what is expected under the ``full`` and the
-    ``one``-coin model (in the unit of counts; zero where too little is known); its ``evidence``; its ``answer``, shape (items, classes).
+    ``one``-coin model (in the unit of counts; zero where too little is known), shape (items, classes); its
+    ``evidence``; its ``answer``, shape (items, classes).
     """
 
     def __init__(self) -> None:

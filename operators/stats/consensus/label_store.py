@@ -29,7 +29,7 @@ def positions_of(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, n
     Returns
     -------
     tuple
-        Positions of all rows and the block of each, shape (rows,), and where each block begins in them, shape (blocks,).
+        Positions of all rows and the block of each, shape (rows,); where each block begins in them, shape (blocks,).
 
     Examples
     --------
@@ -84,9 +84,7 @@ class LabelStore:
     def read(self, slot: int) -> list[tuple[int, int, str]]:
         """The rows of one item: (annotator, class, key)."""
         at = slice(self.start[slot], self.start[slot] + self.length[slot])
-        return list(
-            zip(self.annotator[at].tolist(), self.label_class[at].tolist(), self.key[at].tolist(), strict=True)
-        )
+        return list(zip(self.annotator[at].tolist(), self.label_class[at].tolist(), self.key[at].tolist(), strict=True))
 
     def write(self, slot: int, rows: list[tuple[int, int, str]]) -> None:
         """Replace the rows of one item."""

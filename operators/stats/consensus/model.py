@@ -9,7 +9,7 @@ taken out without a trace.
 
 References
 ----------
-Dawid, Skene: Maximum likelihood estimation of observer error-rates using the EM algorithm. Applied Statistics 28(1), 1979.
+Dawid, Skene: Maximum likelihood estimation of observer error-rates using the EM algorithm. Applied Statistics, 1979.
 Neal, Hinton: A view of the EM algorithm that justifies incremental, sparse, and other variants. 1998.
 Kish: Survey Sampling, 1965 (the effective size of a clustered sample).
 """
@@ -61,9 +61,7 @@ class Totals:
     def empty(cls) -> "Totals":
         """Sums over nothing."""
         none = np.zeros(0)
-        return cls(
-            np.zeros((0, 0)), none, none, none, np.zeros(1), np.zeros(1), np.zeros(EVIDENCE_COLUMNS)
-        )
+        return cls(np.zeros((0, 0)), none, none, none, np.zeros(1), np.zeros(1), np.zeros(EVIDENCE_COLUMNS))
 
     def with_classes(self, classes: int) -> "Totals":
         """The same with room for ``classes`` classes."""

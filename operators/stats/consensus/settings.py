@@ -54,13 +54,13 @@ class ConsensusSettings:
     """
 
     chunk_events_min: int = 32
-    chunk_events_max: int = 1024
-    chunk_divisor: int = 16
+    chunk_events_max: int = 2048
+    chunk_divisor: int = 32
     revisits_per_event: float = 1.0
     revisits_young: float = 2.0
-    young_events: int = 32_768
-    own_strength: float = 4.0
-    pooled_strength: float = 6.0
+    young_events: int = 131_072
+    own_strength: float = 2.0
+    pooled_strength: float = 8.0
     skill_strength: float = 10.0
     symmetric_strength: float = 10.0
     accuracy_prior: float = 0.7
@@ -68,12 +68,12 @@ class ConsensusSettings:
     share_strength_full: float = 0.2
     share_strength_one: float = 1.0
     share_strength_items: float = 50.0
-    anchor_events: float = 200.0
+    anchor_events: float = 500.0
     evidence_threshold: float = 0.7
     evidence_slope: float = 8.0
     closeness_slope: float = 10.0
     closeness_max: float = 3.0
-    correlation: float = 0.1
+    correlation: float = 0.07
     misleading: float = 0.04
     misleading_strength: float = 20.0
     change_min: float = 0.005

@@ -5,14 +5,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from operators.stats.drift.bank import Alarms, DetectorBank, SingleDetector, sum_of_columns
 
-SHIFTS = np.array([-2.0, -1.4, -1.0, -0.7, 0.7, 1.0, 1.4, 2.0])
+SHIFTS = np.array([-1.5, -0.9, 0.9, 1.5])
 DEGREES = 7.0
 SCALE = 0.95
 DEVIATION_MAX = 3.0
 WARM_UP = 10
 # Factor on the threshold that the bound asks for: the working density is wider than a normal one, which makes the
 # evidence of stable annotators smaller than the bound allows. Measured, with a reserve for odd shapes.
-CALIBRATION = 0.4
+CALIBRATION = 0.7
 PRIOR_SPREAD, PRIOR_WEIGHT = 0.6, 4.0
 
 _COUNT, _MEAN, _SQUARES = 1, 2, 3

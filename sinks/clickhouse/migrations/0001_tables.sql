@@ -7,7 +7,7 @@ CREATE TABLE IF NOT EXISTS generations
 )
 ENGINE = ReplacingMergeTree(version)
 ORDER BY scope
-SETTINGS non_replicated_deduplication_window = 0
+SETTINGS merge_selector_base = 10, non_replicated_deduplication_window = 0
 COMMENT 'Which generation of rows the views show; generation 0 where there is no entry';
 
 CREATE TABLE IF NOT EXISTS labels_versions
@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS labels_versions
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (project_id, generation, question_id, item_id, annotation_id)
-SETTINGS non_replicated_deduplication_window = 0
+SETTINGS merge_selector_base = 10, non_replicated_deduplication_window = 0
 COMMENT 'Each label, one row a version; read the view labels';
 
 CREATE TABLE IF NOT EXISTS items_versions
@@ -52,7 +52,7 @@ CREATE TABLE IF NOT EXISTS items_versions
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (project_id, generation, question_id, item_id)
-SETTINGS non_replicated_deduplication_window = 0
+SETTINGS merge_selector_base = 10, non_replicated_deduplication_window = 0
 COMMENT 'Each item and question, one row a version; read the view items';
 
 CREATE TABLE IF NOT EXISTS annotators_versions
@@ -86,7 +86,7 @@ CREATE TABLE IF NOT EXISTS annotators_versions
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (project_id, generation, question_id, annotator_id)
-SETTINGS non_replicated_deduplication_window = 0
+SETTINGS merge_selector_base = 10, non_replicated_deduplication_window = 0
 COMMENT 'Each annotator and question over all time, one row a version; read the view annotators';
 
 CREATE TABLE IF NOT EXISTS annotator_windows_versions
@@ -110,7 +110,7 @@ CREATE TABLE IF NOT EXISTS annotator_windows_versions
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (project_id, generation, question_id, window_start, annotator_id)
-SETTINGS non_replicated_deduplication_window = 0
+SETTINGS merge_selector_base = 10, non_replicated_deduplication_window = 0
 COMMENT 'Each annotator in each window, one row a version; read the view annotator_windows';
 
 CREATE TABLE IF NOT EXISTS project_windows_versions
@@ -134,7 +134,7 @@ CREATE TABLE IF NOT EXISTS project_windows_versions
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (project_id, generation, question_id, window_start)
-SETTINGS non_replicated_deduplication_window = 0
+SETTINGS merge_selector_base = 10, non_replicated_deduplication_window = 0
 COMMENT 'Each project and question in each window, one row a version; read the view project_windows';
 
 CREATE TABLE IF NOT EXISTS class_windows_versions
@@ -151,7 +151,7 @@ CREATE TABLE IF NOT EXISTS class_windows_versions
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (project_id, generation, question_id, window_start, label)
-SETTINGS non_replicated_deduplication_window = 0
+SETTINGS merge_selector_base = 10, non_replicated_deduplication_window = 0
 COMMENT 'Each class in each window, one row a version; read the view class_windows';
 
 CREATE TABLE IF NOT EXISTS confusion_versions
@@ -168,7 +168,7 @@ CREATE TABLE IF NOT EXISTS confusion_versions
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (project_id, generation, question_id, annotator_id, truth, label)
-SETTINGS non_replicated_deduplication_window = 0
+SETTINGS merge_selector_base = 10, non_replicated_deduplication_window = 0
 COMMENT 'Which class each annotator takes for which, one row a version; read the view confusion';
 
 CREATE TABLE IF NOT EXISTS drift_versions
@@ -191,7 +191,7 @@ CREATE TABLE IF NOT EXISTS drift_versions
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (project_id, generation, question_id, annotator_id, signal, detector, sequence)
-SETTINGS non_replicated_deduplication_window = 0
+SETTINGS merge_selector_base = 10, non_replicated_deduplication_window = 0
 COMMENT 'Changes detected in an annotator''s signals, one row a version; read the view drift';
 
 CREATE TABLE IF NOT EXISTS projects_versions
@@ -215,7 +215,7 @@ CREATE TABLE IF NOT EXISTS projects_versions
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (project_id, generation)
-SETTINGS non_replicated_deduplication_window = 0
+SETTINGS merge_selector_base = 10, non_replicated_deduplication_window = 0
 COMMENT 'Each project over all time, one row a version; read the view projects';
 
 CREATE TABLE IF NOT EXISTS dead_letters_versions
@@ -235,7 +235,7 @@ CREATE TABLE IF NOT EXISTS dead_letters_versions
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (stream, `partition`, generation, `offset`)
-SETTINGS non_replicated_deduplication_window = 0
+SETTINGS merge_selector_base = 10, non_replicated_deduplication_window = 0
 COMMENT 'Records that were refused, one row a version; read the view dead_letters';
 
 CREATE TABLE IF NOT EXISTS progress_versions
@@ -255,5 +255,5 @@ CREATE TABLE IF NOT EXISTS progress_versions
 )
 ENGINE = ReplacingMergeTree(version, is_deleted)
 ORDER BY (stream, `partition`, generation, part)
-SETTINGS non_replicated_deduplication_window = 0
+SETTINGS merge_selector_base = 10, non_replicated_deduplication_window = 0
 COMMENT 'Accounts of each part of the flow, one row a version; read the view progress';

@@ -1,0 +1,1 @@
+"""Benchmarks: each compares against something in the same run, has seeds, and keeps its ids."""

@@ -1,0 +1,75 @@
+"""Prints what was measured, for people."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.throughput_parts import FLOOR, FLOW, FLOW_KAFKA, TUTORIAL
+
+TITLES = {
+    FLOW: "this flow, from a file",
+    FLOW_KAFKA: "this flow, from Kafka",
+    TUTORIAL: "tutorial version, from a file",
+    FLOOR: "floor: read and decode only",
+}
+
+
+def print_report(document: dict[str, Any], *, console: Console | None = None) -> None:
+    """Print the figures of a whole measurement.
+
+    Parameters
+    ----------
+    document
+        What ``--json`` writes.
+    """
+    console = console or Console(highlight=False)
+    log = document["log"]
+    console.print(f"Log: {log['events']:,} records, {log['bytes'] / 1e6:.1f} MB, [bold]{log['simulation']}[/bold]")
+    console.print(f"sha256 {log['sha256']}")
+    console.print(_table_of(document["parts"]))
+    _print_ratios(document, console)
+    _print_results(document, console)
+    for line in document["left_out"]:
+        console.print(f"Left out: {line}")
+    machine = document["machine"]
+    console.print(
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}, "
+        f"load {machine['load_average'][0]}"
+    )
+
+
+def _table_of(parts: dict[str, Any]) -> Table:
+    table = Table("id", "what", title=None)
+    for column in ("rounds", "events/s", "CPU µs/event", "seconds", "CPU s", "peak MB", "start-up s"):
+        table.add_column(column, justify="right")
+    for part, title in TITLES.items():
+        if part in parts:
+            cost = parts[part]
+            table.add_row(
+                part, title, str(len(cost["rounds"])), f"{cost['events_per_second']:,.0f}",
+                f"{cost['cpu_us_per_event']:.2f}", f"{cost['seconds']:.2f}", f"{cost['cpu_seconds']:.2f}",
+                f"{cost['peak_memory_mb']:,.0f}", f"{cost['startup_seconds']:.2f}",
+            )  # fmt: skip
+    return table
+
+
+def _print_ratios(document: dict[str, Any], console: Console) -> None:
+    ratio, target = document["ratio_to_tutorial"], document["target_ratio_to_tutorial"]
+    colour = "green" if ratio >= target else "red"
+    console.print(
+        f"[bold]ratio_to_tutorial {ratio:.2f}[/bold]  [{colour}](target: at least {target:.0f})[/{colour}]  "
+        f"throughput against the tutorial version, start-up apart; "
+        f"{document['ratio_to_tutorial_with_startup']:.2f} with start-up, {document['ratio_to_tutorial_cpu']:.2f} in CPU"
+    )
+    console.print(f"[bold]ratio_to_floor {document['ratio_to_floor']:.2f}[/bold]  CPU per event against reading and decoding")
+
+
+def _print_results(document: dict[str, Any], console: Console) -> None:
+    compared = ", ".join(f"{table} {rows:,}" for table, rows in document["rows_compared"].items())
+    if document["are_results_equal"]:
+        console.print(f"Results are equal (rows compared: {compared}).")
+        return
+    console.print("[bold red]RESULTS DIFFER[/bold red], so the figures above compare different jobs:")
+    for line in document["differences"]:
+        console.print(f"  {line}", markup=False)

@@ -1,0 +1,214 @@
+"""The learning step of categorical consensus: evaluate items, take old expected counts out, put new ones in."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from operators.stats.consensus.annotators import AnnotatorTable
+from operators.stats.consensus.items import ItemTable
+from operators.stats.consensus.label_store import positions_of
+from operators.stats.consensus.model import (
+    UNIT,
+    Evaluation,
+    Rows,
+    Shared,
+    answers,
+    evaluate,
+    item_evidence,
+    softmax,
+)
+from operators.stats.consensus.settings import ConsensusSettings
+
+
+class _Deposit(NamedTuple):
+    """Annotators of some rows, each once; for each row the number of its annotator among them, its item, its class, and
+    the weights with which it stood in counts (0: not yet) and will."""
+
+    annotators: np.ndarray
+    annotator: np.ndarray
+    item: np.ndarray
+    label_class: np.ndarray
+    old_weight: np.ndarray
+    weight: np.ndarray
+
+
+class Learner:
+    """Items, annotators and classes of one question, and the step that revises them.
+
+    Parameters
+    ----------
+    settings
+        Prior strengths, schedule and calibration.
+    items, annotators, classes
+        What was learnt before; classes are numbered in the order in which they were seen.
+    """
+
+    def __init__(
+        self,
+        settings: ConsensusSettings,
+        items: ItemTable | None = None,
+        annotators: AnnotatorTable | None = None,
+        classes: dict[str, int] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.items = items or ItemTable()
+        self.annotators = annotators or AnnotatorTable()
+        self.classes = classes or {}
+        self.events = 0
+        self.items_evaluated = 0
+        self.labels_evaluated = 0
+
+    def ensure(self, classes: Iterable[str]) -> None:
+        """Number new classes and make room for them and for new annotators."""
+        known = self.classes
+        for name in classes:
+            if name not in known:
+                known[name] = len(known)
+        self.items.ensure(0, len(known))
+        self.annotators.ensure(len(known), with_matrix=len(known) <= self.settings.matrix_classes_max)
+
+    def visit(self, touched: np.ndarray, older: np.ndarray, shared: Shared) -> np.ndarray:
+        """Evaluate items, replace their expected counts and answers; returns older items whose answers changed."""
+        slots = np.concatenate([touched, older])
+        if not len(slots):
+            return slots
+        table, classes = self.items, len(self.classes)
+        at, item, begins = positions_of(table.labels.start[slots], table.labels.length[slots])
+        annotator, label_class = table.labels.annotator[at], table.labels.label_class[at]
+        old_weight = np.where(np.arange(len(at)) - begins[item] < table.counted[slots][item], 1.0, 0.0)
+        old_weight /= table.labels.repeats[at]
+        self._count_repeats(at[: int(table.labels.length[touched].sum())], item, annotator)
+        weight = 1.0 / table.labels.repeats[at]
+        annotators, number = _distinct(annotator, len(self.annotators.names))
+        rows = Rows(item, number, label_class, weight, begins)
+        evaluation = evaluate(rows, self.annotators.counts(annotators, classes), shared, self.settings)
+        full, full_normaliser = softmax(evaluation.full + shared.log_prior_full[:, None])
+        one, one_normaliser = softmax(evaluation.one + shared.log_prior_one[:, None])
+        answer, plain = answers(evaluation, shared, self.settings)
+        known_at, known = self._known_of(slots)
+        likely = np.full(len(slots), np.nan)
+        likely[known_at] = (known * plain[:, known_at].T).sum(axis=1)
+        evidence = item_evidence(evaluation, (full, one), (full_normaliser, one_normaliser), likely, shared)
+        gate = 1.0 - 1.0 / np.maximum(evaluation.voters, 1.0)
+        gate[known_at] = 1.0
+        full, one = (self._expected(posterior, evaluation, gate, known_at, known) for posterior in (full, one))
+        deposit = _Deposit(annotators, number, item, label_class, old_weight, weight)
+        self._exchange(deposit, slots, full, one)
+        totals = self.annotators.totals
+        totals.evidence += evidence.sum(axis=0, dtype=float) - table.evidence[slots].sum(axis=0, dtype=float)
+        table.full[slots, :classes], table.one[slots, :classes] = full, one
+        table.counted[slots], table.evidence[slots] = table.labels.length[slots], evidence
+        self.items_evaluated += len(slots)
+        self.labels_evaluated += len(at)
+        answer[:, known_at] = known.T
+        return self._publish(slots, answer.T, len(touched))
+
+    def _count_repeats(self, at: np.ndarray, item: np.ndarray, annotator: np.ndarray) -> None:
+        """Note for each row how many labels its annotator has given to its item."""
+        count = len(at)
+        pair = item[:count] * len(self.annotators.names) + annotator[:count]
+        ordered = np.sort(pair)
+        if np.any(ordered[1:] == ordered[:-1]):
+            _, number, repeats = np.unique(pair, return_inverse=True, return_counts=True)
+            self.items.labels.repeats[at] = repeats[number]
+        else:
+            self.items.labels.repeats[at] = 1
+
+    def _expected(
+        self, posterior: np.ndarray, evaluation: Evaluation, gate: np.ndarray, known_at: np.ndarray, known: np.ndarray
+    ) -> np.ndarray:
+        """What an item's labels add to counts, shape (items, classes), in the unit of counts.
+
+        The posterior, mixed with the shares of the votes by less and less; the known answer where there is one; nothing
+        where a single annotator has spoken, for that teaches nothing.
+        """
+        anchor = self.settings.anchor_events / (self.settings.anchor_events + self.events)
+        mixed = (1.0 - anchor) * posterior + anchor / evaluation.voters * evaluation.votes
+        mixed[:, known_at] = known.T
+        return np.rint(mixed * (gate * UNIT)).T.astype(np.int32)
+
+    def _known_of(self, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which of the slots have known answers, and those, shape (known, classes)."""
+        known = self.items.known
+        numbers = [index for index, slot in enumerate(slots.tolist()) if slot in known] if known else []
+        rows = np.zeros((len(numbers), len(self.classes)))
+        for row, index in zip(rows, numbers, strict=True):
+            for number, weight in known[int(slots[index])].items():
+                row[number] = weight
+        rows /= rows.sum(axis=1, keepdims=True) if len(rows) else 1.0
+        return np.array(numbers, np.int64), rows
+
+    def _exchange(self, rows: _Deposit, slots: np.ndarray, full: np.ndarray, one: np.ndarray) -> None:
+        """Take the items' old expected counts out and put new ones, shape (items, classes), in."""
+        table, count, classes = self.items, len(rows.annotators), len(self.classes)
+        old_full, old_one = table.full[slots, :classes], table.one[slots, :classes]
+        matrix = None
+        if self.annotators.matrix.size:
+            change = _row_changes(rows, full, old_full)
+            cells = ((rows.annotator * classes + rows.label_class) * classes)[:, None] + np.arange(classes)
+            matrix = np.bincount(cells.ravel(), change.ravel(), minlength=count * classes * classes)
+            matrix = matrix.reshape(count, classes, classes)
+        hits = np.rint(one[rows.item, rows.label_class] * rows.weight)
+        hits -= np.rint(old_one[rows.item, rows.label_class] * rows.old_weight)
+        votes = np.rint(one.sum(axis=1, dtype=float)[rows.item] * rows.weight)
+        votes -= np.rint(old_one.sum(axis=1, dtype=float)[rows.item] * rows.old_weight)
+        annotators = self.annotators
+        hits, labels = (np.bincount(rows.annotator, values, minlength=count) for values in (hits, votes))
+        annotators.change(rows.annotators, matrix, hits, labels)
+        annotators.totals.votes[:classes] += np.bincount(rows.label_class, votes, minlength=classes)
+        annotators.totals.shares_full += (full - old_full).sum(axis=0, dtype=float)
+        annotators.totals.shares_one += (one - old_one).sum(axis=0, dtype=float)
+
+    def withdraw(self, slots: np.ndarray) -> None:
+        """Take the items' expected counts out."""
+        table = self.items
+        held = slots[table.counted[slots] > 0]
+        if len(held):
+            at, item, _ = positions_of(table.labels.start[held], table.counted[held].astype(np.int64))
+            annotators, number = _distinct(table.labels.annotator[at], len(self.annotators.names))
+            weight = 1.0 / table.labels.repeats[at]
+            deposit = _Deposit(annotators, number, item, table.labels.label_class[at], weight, weight)
+            nothing = np.zeros((len(held), len(self.classes)), np.int32)
+            self._exchange(deposit, held, nothing, nothing)
+            self.annotators.totals.evidence -= table.evidence[held].sum(axis=0, dtype=float)
+        for column in (table.counted, table.full, table.one, table.evidence):
+            column[slots] = 0
+
+    def _publish(self, slots: np.ndarray, answer: np.ndarray, touched: int) -> np.ndarray:
+        """Keep answers: those of touched items, and of others that moved enough; returns the slots of the latter."""
+        new = answer.astype(np.float32)
+        old = self.items.answer[slots, : len(self.classes)]
+        moved = (np.abs(new - old) >= self.settings.change_min).any(axis=1)
+        moved |= new.argmax(axis=1) != old.argmax(axis=1)
+        moved[:touched] = True
+        self.items.answer[slots[moved], : len(self.classes)] = new[moved]
+        return slots[touched:][moved[touched:]]
+
+    def answer_bare(self, slots: np.ndarray) -> None:
+        """Answers of items without labels: the known one, or none."""
+        self.items.answer[slots] = 0.0
+        known_at, known = self._known_of(slots)
+        self.items.answer[slots[known_at], : len(self.classes)] = known
+
+
+def _distinct(values: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct values below ``limit``, and the number of each entry's value among them, without sorting."""
+    where = np.zeros(limit, np.int64)
+    where[values] = np.arange(len(values))
+    owner = where[values]
+    first = owner == np.arange(len(values))
+    return values[first], (np.cumsum(first) - 1)[owner]
+
+
+def _row_changes(rows: _Deposit, new: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """What each row adds to its annotator's counts, shape (rows, classes)."""
+    change = (new - old)[rows.item].astype(float)
+    fresh = np.flatnonzero(rows.old_weight == 0.0)
+    change[fresh] += old[rows.item[fresh]]
+    partial = np.flatnonzero((rows.weight != 1.0) | ((rows.old_weight != 1.0) & (rows.old_weight != 0.0)))
+    if len(partial):
+        item = rows.item[partial]
+        change[partial] = np.rint(new[item] * rows.weight[partial, None])
+        change[partial] -= np.rint(old[item] * rows.old_weight[partial, None])
+    return change
