@@ -39,9 +39,7 @@ class Usage:
     def now(cls) -> Self:
         """Return what this process has used so far."""
         own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-        return cls(
-            time.monotonic(), own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-        )
+        return cls(time.monotonic(), own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime)
 
     def __sub__(self, earlier: "Usage") -> "Usage":
         return Usage(self.seconds - earlier.seconds, self.cpu_seconds - earlier.cpu_seconds)

@@ -14,8 +14,7 @@ from tests.support.kafka.jars import BrokerUnavailableError
 TOPIC, DEAD_LETTER_TOPIC, PARTITIONS = "labelpulse.events", "labelpulse.dead-letters", 4
 FLUSH_SECONDS_MAX = 120.0
 STAMPED = {"message.timestamp.type": "LogAppendTime"}
-
-KafkaUnavailableError = BrokerUnavailableError
+__all__ = ["BrokerUnavailableError", "kafka_source"]
 
 
 @contextmanager

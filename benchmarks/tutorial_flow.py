@@ -143,7 +143,6 @@ def create_tables(client: Client) -> None:
         client.command(f"CREATE TABLE tutorial.{table} ({columns}) ENGINE = {engine} ORDER BY ({key})")
 
 
-
 def build_tutorial_flow(source: "LineSource", client: Client) -> Dataflow:
     """Return the flow: lines ▶ events ▶ items ▶ annotators and windows ▶ rows.
 

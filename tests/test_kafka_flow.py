@@ -1,114 +1,64 @@
-"""A topic of a real Apache Kafka read by the engine: drained, crashed, moved between workers, resumed."""
+"""The main job from a real Kafka: a simulated stream over several partitions gives the rows that its file gives."""
 
-from collections.abc import Callable
-from datetime import timedelta
-from pathlib import Path
+import zlib
+from collections import defaultdict
 
+import msgspec
 import pytest
-from bytewax import operators as op
-from bytewax.dataflow import Dataflow
-from bytewax.errors import BytewaxRuntimeError
-from bytewax.recovery import RecoveryConfig, init_db_dir
-from bytewax.testing import TestingSink, cluster_main
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 
-from flows.sources.kafka import KafkaSource
-from flows.sources.slots import BatchLimits, SlotContext
-from schemas.records import RecordBatch
-from tests.support.kafka.node import Broker
-from tests.support.reading import Record, records_of
+from flows.simulator.settings import SimulationSettings
+from flows.simulator.simulation import simulate
+from schemas.rows import TABLES
+from tests.support.command import call, query
+from tests.test_run import alike, stored
 
-pytest_plugins = ["tests.support.broker"]
-pytestmark = pytest.mark.kafka
-
-PARTITIONS = 6
-RECORDS = 1_200
-LIMITS = BatchLimits(batch_records_max=10)
+PARTITIONS = 3
 
 
-class Crash(Exception):
-    """Ends a worker in the middle of its work."""
+def without_positions(tables):
+    """Return the rows without what depends on where in the log a record stands."""
+    return {name: {key: row[:-2] for key, row in table.items()} for name, table in tables.items()}
 
 
-@pytest.fixture
-def topic(broker: Broker) -> str:
-    """A topic whose partitions hold numbered records."""
-    name = broker.create_topic(partitions=PARTITIONS)
-    broker.produce(name, [(number % PARTITIONS, b"%d" % number) for number in range(RECORDS)])
-    return name
+def produce(broker, topic, records):
+    """Put records on a topic, keyed by project, in order."""
+    AdminClient({"bootstrap.servers": broker}).create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result()
+    producer = Producer({"bootstrap.servers": broker, "partitioner": "murmur2_random", "enable.idempotence": True})
+    for record in records:
+        producer.produce(topic, value=record, key=key_of(record))
+        producer.poll(0)
+    assert producer.flush(60) == 0
 
 
-def expected_records() -> list[Record]:
-    """Return what the topic holds, in order."""
-    return sorted((number % PARTITIONS, number // PARTITIONS, b"%d" % number) for number in range(RECORDS))
+def key_of(record):
+    """Return the project of a record, or something that spreads bad records."""
+    try:
+        return msgspec.json.decode(record)["project_id"].encode()
+    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, RecursionError, UnicodeDecodeError):
+        return str(zlib.crc32(record)).encode()
 
 
-def run_flow(
-    broker: Broker,
-    topic: str,
-    recovery: Path,
-    *,
-    workers: int = 1,
-    drain: Callable[[], bool] = lambda: False,
-    until_eof: bool = False,
-    watch: Callable[[RecordBatch], RecordBatch] = lambda batch: batch,
-) -> list[RecordBatch]:
-    """Run a flow that only reads, and return the batches it read."""
-    out: list[RecordBatch] = []
-    source = KafkaSource(
-        brokers=broker.bootstrap, topic=topic, slots=4, until_eof=until_eof, context=SlotContext(LIMITS, drain)
-    )
-    flow = Dataflow("reading")
-    batches = op.map("watch", op.input("records", flow, source), watch)
-    op.output("out", batches, TestingSink(out))
-    cluster_main(
-        flow,
-        [],
-        0,
-        epoch_interval=timedelta(0),
-        recovery_config=RecoveryConfig(recovery),
-        worker_count_per_proc=workers,
-    )
-    return out
-
-
-def test_drains_and_rescales_keep_every_record_exactly_once(broker: Broker, topic: str, tmp_path: Path) -> None:
-    """Ended by drains and resumed with other numbers of workers, the runs together read each record once, in order."""
-    init_db_dir(tmp_path, 2)
-    batches: list[RecordBatch] = []
-    for workers, calls in ((1, 20), (2, 30), (3, 40), (1, 25)):
-        countdown = iter(range(calls))
-        batches += run_flow(
-            broker,
-            topic,
-            tmp_path,
-            workers=workers,
-            drain=lambda left=countdown: next(left, None) is None,  # type: ignore[misc]
-        )
-    assert 0 < len(records_of(batches)) < RECORDS
-    batches += run_flow(broker, topic, tmp_path, workers=2, until_eof=True)
-    assert sorted(records_of(batches)) == expected_records()
-    for partition in range(PARTITIONS):
-        own = [batch for batch in batches if batch.partition == partition]
-        assert [offset for batch in own for offset in batch.offsets] == list(range(RECORDS // PARTITIONS))
-        assert [batch.records_in for batch in own] == [batch.offsets[-1] + 1 for batch in own]
-    assert run_flow(broker, topic, tmp_path, until_eof=True) == []
-
-
-def test_crashes_lose_no_record(broker: Broker, topic: str, tmp_path: Path) -> None:
-    """Ended by exceptions and resumed, the runs together read each record at least once."""
-    init_db_dir(tmp_path, 1)
-    seen: list[RecordBatch] = []
-    for survives in (5, 9, 14):
-
-        def watch(batch: RecordBatch, left: list[int] = [survives]) -> RecordBatch:  # noqa: B006, B023
-            left[0] -= 1
-            if left[0] < 0:
-                raise Crash
-            seen.append(batch)
-            return batch
-
-        with pytest.raises(BytewaxRuntimeError):
-            run_flow(broker, topic, tmp_path, watch=watch)
-    assert len(records_of(seen)) < RECORDS
-    seen += run_flow(broker, topic, tmp_path, until_eof=True)
-    assert sorted(set(records_of(seen))) == expected_records()
+@pytest.mark.kafka
+def test_kafka_gives_the_rows_of_the_file(broker, tmp_path):
+    """Events of a topic of several partitions give the same rows as the file, and the accounts of each partition balance."""
+    records = list(simulate(SimulationSettings(events=20_000, annotators=30, projects=5, seed=11, bad_rate=0.01)))
+    topic, path = "labelpulse.flow-test", tmp_path / "events.jsonl"
+    path.write_bytes(b"\n".join(records) + b"\n")
+    produce(broker, topic, records)
+    by_file, by_kafka = f"chdb://{tmp_path}/file", f"chdb://{tmp_path}/kafka"
+    call("run", "--source", f"file:{path}", "--clickhouse", by_file, "--until-eof")
+    call("run", "--source", f"kafka://{broker}/{topic}", "--clickhouse", by_kafka, "--recovery", tmp_path / "state",
+         "--until-eof", dead_letter_topic="labelpulse.flow-test-dead")  # fmt: skip
+    assert set(TABLES) == set(stored(by_file))
+    assert without_positions(alike(stored(by_kafka))) == without_positions(alike(stored(by_file)))
+    totals, parts = defaultdict(int), ("folded", "duplicate", "late", "dead")
+    progress = query("progress", by_kafka)
+    assert len(progress) == PARTITIONS
+    for row in progress:
+        assert row["events_in"] == sum(row[part] for part in parts)
+        for part in (*parts, "events_in"):
+            totals[part] += row[part]
+    [of_file] = query("progress", by_file)
+    assert dict(totals) == {part: of_file[part] for part in (*parts, "events_in")}

@@ -69,7 +69,7 @@ class LiveDisplay:
 
     def __init__(self, state: RunState, *, source: str, clickhouse: str, console: Console) -> None:
         self._state = state
-        self._heading = f"{source}  →  {clickhouse}"
+        self._places = [("from ", source), ("into ", clickhouse)]
         self._rate = RateMeter()
         self._console = console
 
@@ -91,7 +91,10 @@ class LiveDisplay:
         now = time.monotonic()
         state = self._state
         rate = self._rate.update(at=now, records=state.records_read)
-        parts: list[RenderableType] = [Columns(_cells(state, rate=rate), width=CELL_WIDTH)]
+        parts: list[RenderableType] = [
+            Text.assemble((word, "dim"), place, no_wrap=True, overflow="ellipsis") for word, place in self._places
+        ]
+        parts.append(Columns(_cells(state, rate=rate), width=CELL_WIDTH))
         if state.records_expected:
             parts.append(ProgressBar(total=state.records_expected, completed=state.records_read))
         if state.notice:
@@ -99,12 +102,7 @@ class LiveDisplay:
         if state.drifts:
             parts.append(_drift_table(list(state.drifts)))
         elapsed = duration_text(now - state.started_at)
-        return Panel(
-            Group(*parts),
-            title=Text(self._heading, style="bold"),
-            subtitle=f"{elapsed} · Ctrl-C ends",
-            title_align="left",
-        )
+        return Panel(Group(*parts), title="labelpulse", subtitle=f"{elapsed} · Ctrl-C ends", title_align="left")
 
 
 def _cells(state: RunState, *, rate: float) -> list[Text]:

@@ -69,6 +69,8 @@ def objects_in(owner: dict[str, Any], key: str, name: str) -> list[dict[str, Any
 
 def identifier(value: object, name: str) -> str:
     """Return a string or whole number as an id: 1 to 256 characters of Unicode text."""
+    if type(value) is str and value.isascii() and 1 <= len(value) <= IDENTIFIER_CHARACTERS_MAX:
+        return value
     if type(value) is int and -INTEGER_MAX < value < INTEGER_MAX:
         return str(value)
     if type(value) is not str:

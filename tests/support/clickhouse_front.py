@@ -131,6 +131,7 @@ class ClickHouseFront:
         self.seen: Counter[str] = Counter()
         """How many requests there were, by the first two words of the statement, and how many faults, by kind."""
         self._faults: list[Fault] = []
+        self._used: list[Fault] = []
         self._lock = threading.Lock()
         self._rng = random.Random(seed)
         self._engine = chdb.connect(self.path)
@@ -167,8 +168,8 @@ class ClickHouseFront:
     def clear(self) -> None:
         """Take all faults away; requests that one holds go on."""
         with self._lock:
-            faults, self._faults = self._faults, []
-        for fault in faults:
+            used, self._faults, self._used = self._used, [], []
+        for fault in used:
             fault.released.set()
 
     def take_fault(self, statement: str) -> Fault | None:
@@ -187,6 +188,7 @@ class ClickHouseFront:
         if self._rng.random() >= fault.probability:
             return False
         self.seen[fault.kind] += 1
+        self._used.append(fault)
         if fault.times is not None:
             fault.times -= 1
             if fault.times == 0:

@@ -302,7 +302,7 @@ class CategoricalConsensus:
             per_item[item] = own[forgotten + 1 :]
         remaining = [item for item, own in per_item.items() if own]
         slots = np.array([self._learner.items.slot(item) for item in remaining], np.int64)
-        pass
+        self._learner.withdraw(slots)
         for item, slot in zip(remaining, slots.tolist(), strict=True):
             rows, known = applied(*self._rows_of(item), per_item[item])
             self._rewrite(slot, rows, known)
