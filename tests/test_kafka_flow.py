@@ -6,7 +6,6 @@ from collections import defaultdict
 import msgspec
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
 
 from flows.simulator.settings import SimulationSettings
 from flows.simulator.simulation import simulate
@@ -16,16 +15,17 @@ from tests.test_run import alike, stored
 
 PARTITIONS = 3
 
+pytest_plugins = ["tests.support.broker"]
+
 
 def without_positions(tables):
     """Return the rows without what depends on where in the log a record stands."""
     return {name: {key: row[:-2] for key, row in table.items()} for name, table in tables.items()}
 
 
-def produce(broker, topic, records):
+def produce(bootstrap, topic, records):
     """Put records on a topic, keyed by project, in order."""
-    AdminClient({"bootstrap.servers": broker}).create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result()
-    producer = Producer({"bootstrap.servers": broker, "partitioner": "murmur2_random", "enable.idempotence": True})
+    producer = Producer({"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True})
     for record in records:
         producer.produce(topic, value=record, key=key_of(record))
         producer.poll(0)
@@ -44,13 +44,13 @@ def key_of(record):
 def test_kafka_gives_the_rows_of_the_file(broker, tmp_path):
     """Events of a topic of several partitions give the same rows as the file, and the accounts of each partition balance."""
     records = list(simulate(SimulationSettings(events=20_000, annotators=30, projects=5, seed=11, bad_rate=0.01)))
-    topic, path = "labelpulse.flow-test", tmp_path / "events.jsonl"
+    topic, path = broker.create_topic(partitions=PARTITIONS), tmp_path / "events.jsonl"
     path.write_bytes(b"\n".join(records) + b"\n")
-    produce(broker, topic, records)
+    produce(broker.bootstrap, topic, records)
     by_file, by_kafka = f"chdb://{tmp_path}/file", f"chdb://{tmp_path}/kafka"
     call("run", "--source", f"file:{path}", "--clickhouse", by_file, "--until-eof")
-    call("run", "--source", f"kafka://{broker}/{topic}", "--clickhouse", by_kafka, "--recovery", tmp_path / "state",
-         "--until-eof", dead_letter_topic="labelpulse.flow-test-dead")  # fmt: skip
+    call("run", "--source", f"kafka://{broker.bootstrap}/{topic}", "--clickhouse", by_kafka, "--recovery", tmp_path / "state",
+         "--until-eof", dead_letter_topic=f"{topic}-dead")  # fmt: skip
     assert set(TABLES) == set(stored(by_file))
     assert without_positions(alike(stored(by_kafka))) == without_positions(alike(stored(by_file)))
     totals, parts = defaultdict(int), ("folded", "duplicate", "late", "dead")

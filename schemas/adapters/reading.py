@@ -1,6 +1,7 @@
 """Reading members of parsed JSON that may be anything: a function returns what it promises, or raises AdapterError."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from schemas.adapters.common import AdapterError, is_unicode
@@ -120,6 +121,7 @@ def unix_time_of(value: object, name: str) -> int:
     return round(value * MICROSECONDS_PER_SECOND)
 
 
+@lru_cache(maxsize=1_024)
 def timestamp_text(at: int) -> str:
     """Return microseconds since the epoch as RFC 3339 in UTC, to the millisecond where that says all."""
     precision = "microseconds" if at % MICROSECONDS_PER_MILLISECOND else "milliseconds"
