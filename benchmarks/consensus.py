@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks import consensus_data as data
 from benchmarks import consensus_scores as scores
 from operators.stats.consensus.categorical import CategoricalConsensus
+from operators.stats.consensus.ratings import RatingConsensus
 from operators.stats.consensus.settings import ConsensusSettings
 
 ORDERS, ORDERS_QUICK = 10, 3
@@ -147,6 +148,33 @@ def measure_speed(items: int, methods: dict[str, Callable]) -> dict:
     return result
 
 
+def measure_ratings(orders: int) -> dict:
+    """Mean absolute and root mean square error on numeric ratings, beside those of the mean."""
+    rows, truth = data.read_ratings()
+    absolute, square = [], []
+    for seed in range(orders):
+        consensus = RatingConsensus()
+        for number in np.random.default_rng([24, seed]).permutation(len(rows)).tolist():
+            consensus.add(*rows[number], str(number))
+        errors = np.array([consensus.answer(item).value - true for item, true in truth.items()])
+        absolute.append(float(np.abs(errors).mean()))
+        square.append(float(np.sqrt((errors**2).mean())))
+    values: dict[str, list[float]] = {}
+    for item, _, value in rows:
+        values.setdefault(item, []).append(value)
+    mean = np.array([np.mean(values[item]) - true for item, true in truth.items()])
+    return {
+        "absolute_error": float(np.mean(absolute)),
+        "absolute_error_min": min(absolute),
+        "absolute_error_max": max(absolute),
+        "root_mean_square_error": float(np.mean(square)),
+        "absolute_error_of_mean": float(np.abs(mean).mean()),
+        "root_mean_square_error_of_mean": float(np.sqrt((mean**2).mean())),
+        "published_absolute_error_of_mean": 12.02,
+        "published_absolute_error_lfc_n": 12.20,
+    }
+
+
 def measure_memory(items: int = 20_000) -> dict:
     """Bytes an open item takes at 5 labels and 5 classes, names and keys apart (they are the caller's)."""
     crowd = data.simulated(items)
@@ -205,10 +233,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.consensus", description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="three orders, no MACE or GLAD, a shorter speed test")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
+    parser.add_argument("--no-batch", action="store_true", help="leave crowd-kit's methods out")
     parser.add_argument("--sets", nargs="*", default=[*data.MACRO_SETS, *data.EXTRA_SETS], help="only these sets")
     options = parser.parse_args()
-    methods = batch_methods()
-    if not methods:
+    methods = {} if options.no_batch else batch_methods()
+    if not methods and not options.no_batch:
         print("crowd-kit is not installed: no batch methods beside ours")
     report: dict = {"settings": str(ConsensusSettings()), "sets": {}}
     if not data.available():
@@ -220,11 +249,14 @@ def main() -> None:
             report["sets"][name] = row | (measure_batch(crowd, methods, options.quick) if methods else {})
             print(f"{name} done", flush=True)
         print(*table(report["sets"]), sep="\n")
+        report["ratings"] = measure_ratings(ORDERS_QUICK if options.quick else ORDERS)
         if set(report["sets"]) >= set(data.MACRO_SETS):
             report["summary"] = summary(report["sets"])
     report["speed"] = measure_speed(SPEED_ITEMS_QUICK if options.quick else SPEED_ITEMS, methods)
     report["memory"] = measure_memory()
-    print(json.dumps({key: report[key] for key in ("summary", "speed", "memory") if key in report}, indent=2))
+    print(
+        json.dumps({key: report[key] for key in ("summary", "ratings", "speed", "memory") if key in report}, indent=2)
+    )
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")
 

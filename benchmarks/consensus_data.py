@@ -79,6 +79,15 @@ def read(name: str) -> CrowdSet:
     return CrowdSet(name, items, annotators, classes, truth)
 
 
+def read_ratings(name: str = "n_emotion") -> tuple[list[tuple[str, str, float]], dict[str, float]]:
+    """Ratings (item, annotator, value) in file order, and the true value by item."""
+    with (FOLDER / name / "answers.csv").open(newline="", encoding="utf-8") as file:
+        rows = [(row["item"], row["worker"], float(row["label"])) for row in csv.DictReader(file)]
+    with (FOLDER / name / "gold.csv").open(newline="", encoding="utf-8") as file:
+        truth = {row["item"]: float(row["label"]) for row in csv.DictReader(file)}
+    return rows, truth
+
+
 def simulated(items: int, *, labels: int = 5, classes: int = 5, annotators: int = 500, seed: int = 1) -> CrowdSet:
     """Items in work a few thousand at a time, annotators of accuracy Beta(8, 3); for measuring speed."""
     rng = np.random.default_rng(seed)

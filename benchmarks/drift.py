@@ -76,8 +76,17 @@ def main(arguments: list[str] | None = None) -> int:
     report["seconds"] = round(time.monotonic() - started)
     print(f"\n{sum(verdicts.values())} of {len(verdicts)} targets met; {report['seconds']} s")
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
+        options.json.write_text(json.dumps(_without_infinity(report), indent=1), encoding="utf-8")
     return 0 if all(verdicts.values()) else 1
+
+
+def _without_infinity(value: object) -> object:
+    """Return the report with infinite figures as null, which JSON can hold."""
+    if isinstance(value, dict):
+        return {name: _without_infinity(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_infinity(part) for part in value]
+    return None if value == float("inf") else value
 
 
 def _rates(early: measure.Rate, late: measure.Rate) -> dict:

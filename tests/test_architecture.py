@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "schemas": {"schemas"},
 }
 SCHEMAS_LIBRARIES = {"pydantic", "pydantic_core"}
-STATS_LIBRARIES = {"numpy", "scipy", "river", "msgspec"}
+STATS_LIBRARIES = {"numpy", "scipy", "river", "msgspec", "rapidfuzz"}
 STATS_STANDARD_LIBRARY = {
     "abc", "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools", "math", "statistics", "typing",
 }  # fmt: skip

@@ -1,5 +1,7 @@
 """Rows on their way to the database: what is written is what is read."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -103,3 +105,16 @@ def test_a_column_of_another_type_is_refused() -> None:
     """A type that the tables do not have is an error when the encoder is made, not wrong values."""
     with pytest.raises(TerminalSinkError, match="Array"):
         arrow_type("Array(String)")
+
+
+def test_writing_does_not_load_pandas() -> None:
+    """Converting rows spares a start of the flow pandas, which pyarrow would load, and what needs pandas still gets it."""
+    program = """
+import sys
+from sinks.clickhouse.encoding import RowEncoder
+RowEncoder("t", [("name", "String")]).encode([("x",)])
+assert "pandas" not in sys.modules
+import pyarrow
+assert pyarrow.table({"a": [1]}).to_pandas()["a"].tolist() == [1]
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

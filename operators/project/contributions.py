@@ -15,7 +15,6 @@ from operators.project.touched import Touched
 def contribute(
     sign: int,
     label: LabelRecord,
-    *,
     project: ProjectRecord,
     question: QuestionRecord,
     annotator: AnnotatorRecord,
@@ -24,16 +23,18 @@ def contribute(
     version: int,
 ) -> None:
     """Add a label's contribution to all replaceable counts (sign 1), or take it out (sign -1)."""
-    mine = _window_of_annotator(label.annotator_id, window)
+    mine = window.annotators.get(annotator.annotator_id)
+    if mine is None:
+        mine = window.annotators[annotator.annotator_id] = WindowCounts()
     both = window.project
-    project.labels += sign
-    annotator.labels += sign
     if mine.labels == 0:
         both.annotators += 1
     mine.labels += sign
     if mine.labels == 0:
         both.annotators -= 1
     both.labels += sign
+    annotator.labels += sign
+    project.labels += sign
     duration = label.duration_ms
     if duration is not None:
         annotator.timed_labels += sign
@@ -49,8 +50,7 @@ def contribute(
     if not by_class.is_dirty:
         by_class.is_dirty = True
         touched.class_windows.append((question, window, label.value, by_class))
-    touch_annotator(annotator, question, touched, version)
-    touch_windows(mine, window, label.annotator_id, question, touched, version)
+    _touch(question, annotator, window, mine, touched, version)
     if label.credit is not None:
         _contribute_judged(sign, label, project, question, annotator, mine, both, touched, version)
 
@@ -58,7 +58,6 @@ def contribute(
 def contribute_judged(
     sign: int,
     label: LabelRecord,
-    *,
     project: ProjectRecord,
     question: QuestionRecord,
     annotator: AnnotatorRecord,
@@ -67,9 +66,8 @@ def contribute_judged(
     version: int,
 ) -> None:
     """Add what a judged label contributes to accuracy and confusion (sign 1), or take it out (sign -1)."""
-    mine = _window_of_annotator(label.annotator_id, window)
-    touch_annotator(annotator, question, touched, version)
-    touch_windows(mine, window, label.annotator_id, question, touched, version)
+    mine = window.annotators[annotator.annotator_id]
+    _touch(question, annotator, window, mine, touched, version)
     _contribute_judged(sign, label, project, question, annotator, mine, window.project, touched, version)
 
 
@@ -110,28 +108,22 @@ def touch_annotator(annotator: AnnotatorRecord, question: QuestionRecord, touche
         touched.annotators.append((question, annotator))
 
 
-def touch_windows(
-    mine: WindowCounts,
-    window: WindowRecord,
-    annotator_id: str,
+def _touch(
     question: QuestionRecord,
+    annotator: AnnotatorRecord,
+    window: WindowRecord,
+    mine: WindowCounts,
     touched: Touched,
     version: int,
 ) -> None:
-    """Note that the window rows of an annotator and of the project changed."""
-    mine.version = version
+    """Note that the rows of an annotator and of a window changed."""
+    annotator.version = mine.version = window.project.version = version
+    if not annotator.is_dirty:
+        annotator.is_dirty = True
+        touched.annotators.append((question, annotator))
     if not mine.is_dirty:
         mine.is_dirty = True
-        touched.annotator_windows.append((question, window, annotator_id, mine))
-    both = window.project
-    both.version = version
-    if not both.is_dirty:
-        both.is_dirty = True
+        touched.annotator_windows.append((question, window, annotator.annotator_id, mine))
+    if not window.project.is_dirty:
+        window.project.is_dirty = True
         touched.project_windows.append((question, window))
-
-
-def _window_of_annotator(annotator_id: str, window: WindowRecord) -> WindowCounts:
-    mine = window.annotators.get(annotator_id)
-    if mine is None:
-        mine = window.annotators[annotator_id] = WindowCounts()
-    return mine

@@ -16,6 +16,8 @@ from operators.project.state import (
 from operators.project.touched import DriftFinding, Touched
 from schemas.errors import ErrorCode
 
+_NOT_JUDGED = (None, None)
+
 FOLDED = "folded"
 DUPLICATE = "duplicate"
 Outcome = str
@@ -61,17 +63,18 @@ class ProjectMachine:
     # Submissions
 
     def _submit(self, event: Submitted, at: int, version: int) -> Outcome:
-        label = self.memory.label_of(event.annotation_id, event.question_id)
-        if label is None and at < self.memory.horizon:
+        memory = self.memory
+        label = memory.label_of(event.annotation_id, event.question_id)
+        if label is None and at < memory.horizon:
             return ErrorCode.LATE
-        question = self.memory.question_of(event.question_id)
-        value = self.memory.class_of(question, event.label.value)
+        question = memory.question_of(event.question_id)
+        value = question.classes.get(event.label.value) or memory.class_of(question, event.label.value)
         if value is None:
             return ErrorCode.TOO_MANY_CLASSES
-        if self.memory.is_seen(event.event_id):
+        if memory.is_seen(event.event_id):
             return DUPLICATE
-        if self.record.retracted and self.memory.is_retracted(event.annotation_id):
-            self.memory.match_retraction(event.annotation_id)
+        if event.annotation_id in self.record.retracted and memory.is_retracted(event.annotation_id):
+            memory.match_retraction(event.annotation_id)
             return FOLDED
         if label is None:
             self._insert(event, value, question, at, version)
@@ -79,27 +82,27 @@ class ProjectMachine:
         if event.revision > label.revision:
             self._replace(label, event, value, question, at, version)
             return FOLDED
-        if event.revision < label.first_revision and at >= self.memory.horizon:
+        if event.revision < label.first_revision and at >= memory.horizon:
             self._move_to_window(label, event.revision, question, at, version)
         return DUPLICATE
 
     def _insert(self, event: Submitted, value: str, question: QuestionRecord, at: int, version: int) -> None:
-        item = self.memory.item_of(question, event.item_id, at)
-        annotator = self.memory.annotator_of(question, event.annotator_id, at)
+        memory, duration = self.memory, event.duration_ms
+        item = memory.item_of(question, event.item_id, at)
+        annotator = memory.annotator_of(question, event.annotator_id, at)
+        truth, credit = item.truth.judge(value) if item.truth is not None else _NOT_JUDGED
         label = LabelRecord(
             event.annotation_id, question.question_id, item.item_id, annotator.annotator_id, event.step, event.revision,
-            value, at, at, event.revision, event.duration_ms, version, is_dirty=True,
+            value, at, at, event.revision, duration, version, False, truth, credit, True,
         )  # fmt: skip
         self.touched.labels.append(label)
-        self.memory.remember(label)
+        memory.remember(label)
         self._put_on_item(label, item, question, at, version)
-        if item.truth is not None:
-            label.truth, label.credit = item.truth.judge(value)
         self._count(1, label, question, annotator, version)
-        if label.duration_ms is not None:
-            annotator.duration_p50.update(label.duration_ms)
-            annotator.duration_p90.update(label.duration_ms)
-        if label.credit is not None:
+        if duration is not None:
+            annotator.duration_p50.update(duration)
+            annotator.duration_p90.update(duration)
+        if credit is not None:
             self._judge_first(label, question, annotator, at, version)
 
     def _replace(
@@ -114,7 +117,7 @@ class ProjectMachine:
             self._put_on_item(label, item, question, at, version)
         label.annotator_id, label.step, label.revision = annotator.annotator_id, event.step, event.revision
         label.value, label.occurred_at, label.duration_ms = value, at, event.duration_ms
-        label.truth, label.credit = item.truth.judge(value) if item.truth is not None else (None, None)
+        label.truth, label.credit = item.truth.judge(value) if item.truth is not None else _NOT_JUDGED
         self._count(1, label, question, annotator, version)
         self._touch_label(label, version)
         self._touch_item(question, item, at, version)
@@ -220,18 +223,14 @@ class ProjectMachine:
     def _count(
         self, sign: int, label: LabelRecord, question: QuestionRecord, annotator: AnnotatorRecord, version: int
     ) -> None:
-        contribute(
-            sign, label, project=self.record, question=question, annotator=annotator,
-            window=self.memory.window_of(question, label.first_at), touched=self.touched, version=version,
-        )  # fmt: skip
+        window = self.memory.window_of(question, label.first_at)
+        contribute(sign, label, self.record, question, annotator, window, self.touched, version)
 
     def _count_judged(
         self, sign: int, label: LabelRecord, question: QuestionRecord, annotator: AnnotatorRecord, version: int
     ) -> None:
-        contribute_judged(
-            sign, label, project=self.record, question=question, annotator=annotator,
-            window=self.memory.window_of(question, label.first_at), touched=self.touched, version=version,
-        )  # fmt: skip
+        window = self.memory.window_of(question, label.first_at)
+        contribute_judged(sign, label, self.record, question, annotator, window, self.touched, version)
 
     def _put_on_item(
         self, label: LabelRecord, item: ItemRecord, question: QuestionRecord, at: int, version: int

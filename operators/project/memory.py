@@ -42,7 +42,9 @@ class Memory:
         self.record = record
         self._annotations: dict[str, LabelRecord | list[LabelRecord]] = {}
         self._settings = settings
+        self._window = settings.window
         self._horizon_lag = settings.disorder + settings.retention
+        self._annotator_horizon_lag = settings.disorder + settings.annotator_retention
         self.horizon = record.newest_at - self._horizon_lag
         for question in record.questions.values():
             for item in question.items.values():
@@ -122,7 +124,7 @@ class Memory:
     def annotator_of(self, question: QuestionRecord, annotator_id: str, at: int) -> AnnotatorRecord:
         """Return the record of an annotator who was active at `at`, new if there is none or it is too old."""
         annotator = question.annotators.get(annotator_id)
-        if annotator is None or annotator.last_at < self._annotator_horizon:
+        if annotator is None or annotator.last_at < self.record.newest_at - self._annotator_horizon_lag:
             annotator = question.annotators[annotator_id] = self._new_annotator(annotator_id, at)
             self.record.annotators += 1
         if at > annotator.last_at:
@@ -133,7 +135,7 @@ class Memory:
 
     def window_of(self, question: QuestionRecord, at: int) -> WindowRecord:
         """Return the record of the window that holds `at`, new if need be."""
-        start = at - at % self._settings.window
+        start = at - at % self._window
         window = question.windows.get(start)
         if window is None:
             window = question.windows[start] = WindowRecord(start, WindowCounts(), {}, {})
@@ -192,13 +194,9 @@ class Memory:
                 self.forget_old_labels(item)
         for start in [start for start in question.windows if start + self._settings.window <= self.horizon]:
             del question.windows[start]
-        oldest = self._annotator_horizon
+        oldest = self.record.newest_at - self._annotator_horizon_lag
         for annotator_id in [key for key, annotator in question.annotators.items() if annotator.last_at < oldest]:
             del question.annotators[annotator_id]
-
-    @property
-    def _annotator_horizon(self) -> int:
-        return self.record.newest_at - self._settings.disorder - self._settings.annotator_retention
 
     def _new_annotator(self, annotator_id: str, at: int) -> AnnotatorRecord:
         settings = self._settings

@@ -169,6 +169,9 @@ def plurality(labels: list[LabelRecord]) -> tuple[int, str | None, float | None]
         return 0, None, None
     if len(labels) == 1:
         return 1, labels[0].value, 1.0
+    values = {label.value for label in labels}
+    if len(values) == 1:
+        return len({label.annotator_id for label in labels}), values.pop(), 1.0
     by_annotator: dict[str, int] = {}
     for label in labels:
         by_annotator[label.annotator_id] = by_annotator.get(label.annotator_id, 0) + 1

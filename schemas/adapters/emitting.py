@@ -167,9 +167,28 @@ class Emitter:
         return {**self._common("annotation.retracted", event_id, at), "annotation_id": annotation_id}
 
     def gold(
-        self, item_id: str, question_id: str, answers: list[tuple[RawLabel, float]], at: int, *, origin: str
+        self,
+        item_id: str,
+        question_id: str,
+        answers: list[tuple[RawLabel, float]],
+        at: int,
+        *,
+        origin: str,
+        has_one_time: bool = False,
     ) -> Outcome:
-        """Return a ``gold.set``, or why the known answers are none; of equal answers the highest weight counts."""
+        """Return a ``gold.set``, or why the known answers are none.
+
+        Parameters
+        ----------
+        answers
+            Labels with their weights, in [0, 1]; of equal labels the highest weight counts.
+        at
+            When, in microseconds since the epoch.
+        origin
+            Where the known answers come from.
+        has_one_time
+            Whether the same answers told with another time are the same event.
+        """
         weights: dict[str, tuple[dict[str, Any], float]] = {}
         for raw, weight in answers:
             label = checked_label(question_id, raw)
@@ -181,9 +200,9 @@ class Emitter:
             return Refusal(RefusalReason.LABEL_INVALID, f"{question_id}: not 1 to {ANSWERS_MAX} known answers")
         if not all(0 <= weight <= 1 for _, weight in weights.values()):
             return Refusal(RefusalReason.LABEL_INVALID, f"{question_id}: a known answer's weight is not from 0 to 1")
-        event_id = digest(
-            "g", self.tool, self.project_id, item_id, question_id, origin, at, ascii(list(weights.values()))
-        )
+        moment = "" if has_one_time else at
+        said = ascii(list(weights.values()))
+        event_id = digest("g", self.tool, self.project_id, item_id, question_id, origin, moment, said)
         event = self._common("gold.set", event_id, at)
         event["question_id"] = question_id
         event["item_id"] = item_id

@@ -16,8 +16,8 @@ def metadata_gold(
     """Return a ``gold.set`` for each known answer in an item's metadata, under the key that the settings name.
 
     The value is an object of answers by question, or one answer: to the only question that has such a class, or to the
-    only question there is. An answer is written as the tool writes it, or as a label of the contract. One that fits no
-    question is no known answer.
+    only question there is. An answer is written as the tool writes it, or as a label of the contract. One that names no
+    question, and fits none, is no known answer.
 
     Parameters
     ----------
@@ -34,8 +34,9 @@ def metadata_gold(
         try:
             label = _label_of(answer, questions.get(question_id, Question()))
         except RefusedError as error:
-            detail = f"known answer to {question_id}: {error.refusal.detail}"
-            outcomes.append(Refusal(error.refusal.reason_code, detail))
+            if type(value) is dict:
+                detail = f"known answer to {question_id}: {error.refusal.detail}"
+                outcomes.append(Refusal(error.refusal.reason_code, detail))
             continue
         outcomes.append(emitter.gold(item_id, question_id, [(label, 1.0)], at, origin=ORIGIN))
     return outcomes

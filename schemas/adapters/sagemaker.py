@@ -189,7 +189,7 @@ def _form_answer(value: object, question: Question) -> Label:
         return answers.categorical(chosen[0]) if len(chosen) == 1 else answers.multi_label(chosen)
     if len(value) == 1 and type(value.get("value")) in (str, int, float, bool):
         return answer_of(value["value"], question)
-    return answer_of(_switched_on(value), question)
+    return answer_of(value["on"] if value.keys() == {"on"} else value, question)
 
 
 _SHAPES = frozenset({"labeledImage", "polygons", "keypoints", "instances", "polylines"})
@@ -199,13 +199,6 @@ def _shape_classes(value: Json) -> list[Any]:
     """Return the classes of what was drawn: a mask maps those that it shows to colours."""
     drawn = [part for name in _SHAPES if type(value.get(name)) is list for part in value[name] if type(part) is dict]
     return sorted(_object_or_empty(value.get("labelMappings"))) or [part.get("label") for part in drawn]
-
-
-def _switched_on(value: Json) -> object:
-    """Return the name of the only radio button that is on; anything else as it is."""
-    names = [name for name, part in value.items() if part is True]
-    is_radio = len(value) > 1 and all(type(part) is bool for part in value.values()) and len(names) == 1
-    return names if is_radio else value
 
 
 # Output manifests

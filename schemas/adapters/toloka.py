@@ -15,7 +15,7 @@ from schemas.adapters.common import (
     RefusalReason,
     RefusedError,
 )
-from schemas.adapters.emitting import Answer, Emitter, RawLabel, Submission, answers_to, digest
+from schemas.adapters.emitting import Answer, Emitter, RawLabel, Submission, answers_to, bounded_identifier, digest
 from schemas.adapters.reading import (
     MICROSECONDS_PER_MILLISECOND,
     identifier,
@@ -150,7 +150,7 @@ def _assignment(body: Json, received_at: str | None, settings: AdapterSettings) 
     for position, task in enumerate(tasks):
         task_id = identifier_in(task, "id", "assignment.tasks[]")
         submission = Submission(
-            annotation_id=_annotation_id(emitter, assignment_id, position, len(tasks)),
+            annotation_id=bounded_identifier(f"{assignment_id}:{task_id}", "assignment.id"),
             item_id=task_id,
             annotator_id=annotator_id,
             at=at,
@@ -185,11 +185,6 @@ def _solution(
     answered = [outcome["question_id"] for outcome in outcomes if type(outcome) is dict]
     decision = "accept" if status == "ACCEPTED" else "reject"
     return outcomes + emitter.reviewed(submission.annotation_id, answered, reviewer, decision, at)
-
-
-def _annotation_id(emitter: Emitter, assignment_id: str, position: int, tasks: int) -> str:
-    """Return the id of one task's answers: the assignment's own where it has one task."""
-    return assignment_id if tasks == 1 else digest("a", emitter.project_id, assignment_id, position)
 
 
 def _share_of_time(created: int, at: int, tasks: int) -> int | None:
@@ -237,7 +232,8 @@ def _known_solutions(emitter: Emitter, task: Json) -> list[Outcome]:
             else:
                 by_question.setdefault(name, []).append((answer, weight))
     for name, known in by_question.items():
-        outcomes.append(emitter.gold(item_id, name, known, at, origin="known_solutions"))
+        # A task's known solutions are set once; the time of a row of the table is not theirs.
+        outcomes.append(emitter.gold(item_id, name, known, at, origin="known_solutions", has_one_time=True))
     return outcomes
 
 
@@ -264,11 +260,12 @@ def _row(row: Json, received_at: str | None, settings: AdapterSettings) -> list[
         for group in ("INPUT", "OUTPUT", "GOLDEN")
     }
     task_id = identifier_in(parts, "task_id", "ASSIGNMENT")
+    status = text_of(parts.get("status") or "SUBMITTED", "ASSIGNMENT:status").upper()
     known = [{"output_values": values["GOLDEN"]}] if values["GOLDEN"] else []
     task = {"id": task_id, "input_values": values["INPUT"], "known_solutions": known, "created": parts.get("started")}
     body = {
-        "id": digest("a", identifier_in(parts, "assignment_id", "ASSIGNMENT"), task_id),
-        "status": text_of(first_of(parts, "status") or "SUBMITTED", "ASSIGNMENT:status").upper(),
+        "id": identifier_in(parts, "assignment_id", "ASSIGNMENT"),
+        "status": "ACCEPTED" if status == "APPROVED" else status,
         "user_id": parts.get("worker_id"),
         "created": parts.get("started"),
         **{name: parts[name] for name in ("submitted", "accepted", "rejected", "skipped") if parts.get(name)},

@@ -5,7 +5,7 @@ from unicodedata import normalize
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-TEXT_CHARACTERS_MAX = 32_768
+TEXT_CHARACTERS_MAX = 16_384
 
 
 def _composed(text: str) -> str:
@@ -18,7 +18,7 @@ class TextLabel(BaseModel):
     Parameters
     ----------
     value
-        The text, 1 to 32,768 characters; kept in Unicode's composed form (NFC), so that texts that look alike because
+        The text, 1 to 16,384 characters; kept in Unicode's composed form (NFC), so that texts that look alike because
         they are the same are equal labels. White space is kept as it stands.
     """
 

@@ -93,7 +93,12 @@ class ClickHouseSlot(StatefulSinkPartition[RowBatch, int]):
         return SNAPSHOT
 
     def close(self) -> None:
-        """Write what is left; the last slot closes the connection."""
+        """Leave; the last slot closes the connection.
+
+        Nothing is left to write: at the end of its input the engine takes a snapshot first, with a recovery store and
+        without. Where it does not, the flow has failed, and what was not written comes again. So nothing is waited for,
+        and nothing raised: an exception here would abort the process.
+        """
         self._shared.release()
 
 

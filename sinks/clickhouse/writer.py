@@ -29,7 +29,7 @@ from sinks.clickhouse.failures import sink_error
 LOGGER = structlog.get_logger("labelpulse")
 
 JOIN_SECONDS = 5.0
-"""How long `RowWriter.close` waits for an insertion under way, once rows are given up."""
+"""How long `RowWriter.close` waits for an insertion under way."""
 
 _COLUMN_TYPES = """
 SELECT table, name, type
@@ -177,25 +177,15 @@ class RowWriter:
             self._give_up_at = self._clock() + seconds
             self._changed.notify_all()
 
-    def close(self, timeout_seconds: float | None = None) -> None:
-        """Write what waits, close the connection and end.
-
-        Raises
-        ------
-        SinkError
-            If rows cannot be written: for good, or within `timeout_seconds`.
-        """
-        try:
-            if not self._is_closing:
-                self.flush(timeout_seconds)
-        finally:
-            with self._changed:
-                self._is_closing = True
-                self._stop.set()
-                self._changed.notify_all()
-            self._thread.join(JOIN_SECONDS)
-            if not self._thread.is_alive():  # else it still waits for the database, and ends with the process
-                self._client.close()
+    def close(self) -> None:
+        """Close the connection and end; rows that have not been flushed are not written."""
+        with self._changed:
+            self._is_closing = True
+            self._stop.set()
+            self._changed.notify_all()
+        self._thread.join(JOIN_SECONDS)
+        if not self._thread.is_alive():  # else it still waits for the database, and ends with the process
+            self._client.close()
 
     @property
     def status(self) -> WriterStatus:

@@ -1,7 +1,7 @@
 """Rows for tests: only what a test is about needs to be said."""
 
-from contextlib import contextmanager
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ def write(client_dsn: str, rows: Mapping[Table, list[tuple[Any, ...]]]) -> None:
     """Write rows and wait until they are there."""
     writer = RowWriter(connect(client_dsn))
     writer.add(RowBatch({table.name: list(of_table) for table, of_table in rows.items()}))
+    writer.flush()
     writer.close()
 
 

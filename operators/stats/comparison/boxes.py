@@ -85,20 +85,23 @@ def overlap_matrix(given: list[Box], expected: list[Box]) -> NDArray[np.float64]
     0.3333333333333333
     """
     first, second = _corners(given), _corners(expected)
-    upper_left = np.maximum(first[:, None, :2], second[None, :, :2])
-    lower_right = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    shared = np.prod(np.clip(lower_right - upper_left, 0.0, None), axis=2)
+    left, top = (np.maximum(first[edge][:, None], second[edge][None, :]) for edge in (0, 1))
+    right, bottom = (np.minimum(first[edge][:, None], second[edge][None, :]) for edge in (2, 3))
+    shared = np.maximum(right - left, 0.0) * np.maximum(bottom - top, 0.0)
     either = _areas(first)[:, None] + _areas(second)[None, :] - shared
-    same = np.array([[one.label == other.label for other in expected] for one in given])
     overlaps = np.divide(shared, either, out=np.zeros_like(shared), where=either > 0.0)
     # Equal boxes agree fully, even where rounding or a vanishing area says otherwise.
-    overlaps[np.all(first[:, None, :] == second[None, :, :], axis=2)] = 1.0
-    return np.where(same, np.minimum(overlaps, 1.0), 0.0)
+    equal = np.logical_and.reduce([one[:, None] == other[None, :] for one, other in zip(first, second, strict=True)])
+    overlaps[equal] = 1.0
+    codes = {label: code for code, label in enumerate(dict.fromkeys(box.label for box in (*given, *expected)))}
+    classes, other_classes = (np.array([codes[box.label] for box in boxes]) for boxes in (given, expected))
+    return np.where(classes[:, None] == other_classes[None, :], np.minimum(overlaps, 1.0), 0.0)
 
 
 def _corners(boxes: list[Box]) -> NDArray[np.float64]:
-    return np.array([(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes])
+    """Return left, top, right and bottom edges; shape (4, n)."""
+    return np.array([(box.x, box.y, box.x + box.width, box.y + box.height) for box in boxes]).T
 
 
 def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (corners[:, 2] - corners[:, 0]) * (corners[:, 3] - corners[:, 1])
+    return (corners[2] - corners[0]) * (corners[3] - corners[1])

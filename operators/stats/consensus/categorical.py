@@ -80,6 +80,7 @@ class CategoricalConsensus:
         self.settings = settings or ConsensusSettings()
         self._learner = Learner(self.settings)
         self._cursor = 0
+        self._rounds = 0
         self._pending: list[Event] = []
         self._mixed = False
         self._chunk_length = self.settings.chunk_events(0)
@@ -325,10 +326,12 @@ class CategoricalConsensus:
         count = len(self._learner.items.names)
         turns = min(self.settings.revisits(self._learner.events, events), count // 2)
         slots = (self._cursor + np.arange(turns)) % max(count, 1)
+        self._rounds += self._cursor + turns >= count > 0
         self._cursor = (self._cursor + turns) % max(count, 1)
         fresh = np.ones(count, bool)
         fresh[touched] = False
-        return slots[fresh[slots] & (self._learner.items.labels.length[slots] > 0)]
+        slots = slots[fresh[slots] & (self._learner.items.labels.length[slots] > 0)]
+        return slots if self._rounds % self.settings.settled_rounds == 0 else slots[self._learner.undecided(slots)]
 
     # ------------------------------------------------------------------ state
 
@@ -340,6 +343,7 @@ class CategoricalConsensus:
             "items_evaluated": self._learner.items_evaluated,
             "labels_evaluated": self._learner.labels_evaluated,
             "cursor": self._cursor,
+            "rounds": self._rounds,
             "classes": list(self._learner.classes),
             "items": self._learner.items.state(),
             "annotators": self._learner.annotators.state(),
@@ -357,7 +361,7 @@ class CategoricalConsensus:
             AnnotatorTable.from_state(state["annotators"]),
             {name: number for number, name in enumerate(state["classes"])},
         )
-        learner.events, consensus._cursor = state["events"], state["cursor"]
+        learner.events, consensus._cursor, consensus._rounds = state["events"], state["cursor"], state["rounds"]
         learner.items_evaluated, learner.labels_evaluated = state["items_evaluated"], state["labels_evaluated"]
         consensus._pending = [tuple(event) for event in state["pending"]]
         consensus._mixed = any(event[0] != ADD for event in consensus._pending)

@@ -23,7 +23,7 @@ from operators.stats.consensus.settings import ConsensusSettings
 
 class _Deposit(NamedTuple):
     """Annotators of some rows, each once; for each row the number of its annotator among them, its item, its class, and
-    the weights with which it stood in counts (0: not yet) and will."""
+    the weights with which it stood in counts (0: not yet) and will; which rows are new, which have no whole vote."""
 
     annotators: np.ndarray
     annotator: np.ndarray
@@ -31,6 +31,14 @@ class _Deposit(NamedTuple):
     label_class: np.ndarray
     old_weight: np.ndarray
     weight: np.ndarray
+    fresh: np.ndarray
+    partial: np.ndarray
+
+    @classmethod
+    def of(cls, labels: tuple[np.ndarray, ...], old_weight: np.ndarray, weight: np.ndarray) -> "_Deposit":
+        """Find out which rows are new, and which have, or had, less than a whole vote."""
+        part = (weight != 1.0) | ((old_weight != 1.0) & (old_weight != 0.0))
+        return cls(*labels, old_weight, weight, np.flatnonzero(old_weight == 0.0), np.flatnonzero(part))
 
 
 class Learner:
@@ -93,7 +101,7 @@ class Learner:
         gate = 1.0 - 1.0 / np.maximum(evaluation.voters, 1.0)
         gate[known_at] = 1.0
         full, one = (self._expected(posterior, evaluation, gate, known_at, known) for posterior in (full, one))
-        deposit = _Deposit(annotators, number, item, label_class, old_weight, weight)
+        deposit = _Deposit.of((annotators, number, item, label_class), old_weight, weight)
         self._exchange(deposit, slots, full, one)
         totals = self.annotators.totals
         totals.evidence += evidence.sum(axis=0, dtype=float) - table.evidence[slots].sum(axis=0, dtype=float)
@@ -103,6 +111,14 @@ class Learner:
         self.labels_evaluated += len(at)
         answer[:, known_at] = known.T
         return self._publish(slots, answer.T, len(touched))
+
+    def undecided(self, slots: np.ndarray) -> np.ndarray:
+        """Which of the slots another evaluation might change: some model is less sure than ``settled_probability``."""
+        sure = np.ones(len(slots), bool)
+        for column in (self.items.full, self.items.one):
+            held = column[slots, : len(self.classes)]
+            sure &= held.max(axis=1) >= self.settings.settled_probability * held.sum(axis=1, dtype=float)
+        return ~sure
 
     def _count_repeats(self, at: np.ndarray, item: np.ndarray, annotator: np.ndarray) -> None:
         """Note for each row how many labels its annotator has given to its item."""
@@ -143,17 +159,17 @@ class Learner:
         """Take the items' old expected counts out and put new ones, shape (items, classes), in."""
         table, count, classes = self.items, len(rows.annotators), len(self.classes)
         old_full, old_one = table.full[slots, :classes], table.one[slots, :classes]
+        annotators, cell = self.annotators, rows.annotator * classes + rows.label_class
         matrix = None
-        if self.annotators.matrix.size:
-            change = _row_changes(rows, full, old_full)
-            cells = ((rows.annotator * classes + rows.label_class) * classes)[:, None] + np.arange(classes)
-            matrix = np.bincount(cells.ravel(), change.ravel(), minlength=count * classes * classes)
+        if annotators.matrix.size:
+            matrix = np.empty((count * classes, classes))
+            for true, (new, old) in enumerate(zip(full.T.astype(float), old_full.T.astype(float), strict=True)):
+                change = _row_changes(rows, rows.item, new, old)
+                matrix[:, true] = np.bincount(cell, change, minlength=count * classes)
             matrix = matrix.reshape(count, classes, classes)
-        hits = np.rint(one[rows.item, rows.label_class] * rows.weight)
-        hits -= np.rint(old_one[rows.item, rows.label_class] * rows.old_weight)
-        votes = np.rint(one.sum(axis=1, dtype=float)[rows.item] * rows.weight)
-        votes -= np.rint(old_one.sum(axis=1, dtype=float)[rows.item] * rows.old_weight)
-        annotators = self.annotators
+        answered = rows.item * classes + rows.label_class
+        hits = _row_changes(rows, answered, one.ravel().astype(float), old_one.ravel().astype(float))
+        votes = _row_changes(rows, rows.item, one.sum(axis=1, dtype=float), old_one.sum(axis=1, dtype=float))
         hits, labels = (np.bincount(rows.annotator, values, minlength=count) for values in (hits, votes))
         annotators.change(rows.annotators, matrix, hits, labels)
         annotators.totals.votes[:classes] += np.bincount(rows.label_class, votes, minlength=classes)
@@ -168,7 +184,7 @@ class Learner:
             at, item, _ = positions_of(table.labels.start[held], table.counted[held].astype(np.int64))
             annotators, number = _distinct(table.labels.annotator[at], len(self.annotators.names))
             weight = 1.0 / table.labels.repeats[at]
-            deposit = _Deposit(annotators, number, item, table.labels.label_class[at], weight, weight)
+            deposit = _Deposit.of((annotators, number, item, table.labels.label_class[at]), weight, weight)
             nothing = np.zeros((len(held), len(self.classes)), np.int32)
             self._exchange(deposit, held, nothing, nothing)
             self.annotators.totals.evidence -= table.evidence[held].sum(axis=0, dtype=float)
@@ -201,14 +217,13 @@ def _distinct(values: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
     return values[first], (np.cumsum(first) - 1)[owner]
 
 
-def _row_changes(rows: _Deposit, new: np.ndarray, old: np.ndarray) -> np.ndarray:
-    """What each row adds to its annotator's counts, shape (rows, classes)."""
-    change = (new - old)[rows.item].astype(float)
-    fresh = np.flatnonzero(rows.old_weight == 0.0)
-    change[fresh] += old[rows.item[fresh]]
-    partial = np.flatnonzero((rows.weight != 1.0) | ((rows.old_weight != 1.0) & (rows.old_weight != 0.0)))
-    if len(partial):
-        item = rows.item[partial]
-        change[partial] = np.rint(new[item] * rows.weight[partial, None])
-        change[partial] -= np.rint(old[item] * rows.old_weight[partial, None])
+def _row_changes(rows: _Deposit, index: np.ndarray, new: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """What each row adds to a count, shape (rows,): ``new`` and ``old`` at ``index``, times the row's weights."""
+    change = (new - old).take(index)
+    if len(rows.fresh):
+        change[rows.fresh] += old.take(index[rows.fresh])
+    if len(rows.partial):
+        at = index[rows.partial]
+        change[rows.partial] = np.rint(new[at] * rows.weight[rows.partial])
+        change[rows.partial] -= np.rint(old[at] * rows.old_weight[rows.partial])
     return change

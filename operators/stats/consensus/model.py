@@ -209,11 +209,13 @@ def evaluate(rows: Rows, counts: AnnotatorCounts, shared: Shared, settings: Cons
     votes = np.bincount(cells, rows.weight, minlength=items * classes).reshape(classes, items)
     if classes > settings.matrix_classes_max:
         return Evaluation(one, one, votes, votes.sum(axis=0))
-    table = np.log(confusion_matrices(counts, shared, settings)).reshape(-1, classes)
-    likelihoods = table[rows.annotator * classes + rows.label_class]
-    if not np.all(rows.weight == 1.0):
-        likelihoods *= rows.weight[:, None]
-    full = np.ascontiguousarray(np.add.reduceat(likelihoods, rows.begins, axis=0).T)
+    table = np.log(confusion_matrices(counts, shared, settings)).reshape(-1, classes).T.copy()
+    cell = rows.annotator * classes + rows.label_class
+    whole = bool(np.all(rows.weight == 1.0))
+    full = np.empty((classes, items))
+    for true, logs in enumerate(table):
+        likelihoods = logs.take(cell) if whole else logs.take(cell) * rows.weight
+        full[true] = np.bincount(rows.item, likelihoods, minlength=items)
     return Evaluation(full, one, votes, votes.sum(axis=0))
 
 

@@ -20,6 +20,8 @@ class ConsensusSettings:
         times as many after n events (their total grows with the logarithm of n).
     young_events
         Events until which a question counts as young.
+    settled_probability, settled_rounds
+        Older items of which both models are at least so sure are evaluated again only every so many rounds.
     own_strength
         Weight of an annotator's own one-coin model in their confusion matrix, in labels a class.
     pooled_strength
@@ -59,6 +61,8 @@ class ConsensusSettings:
     revisits_per_event: float = 1.0
     revisits_young: float = 2.0
     young_events: int = 131_072
+    settled_probability: float = 0.995
+    settled_rounds: int = 4
     own_strength: float = 2.0
     pooled_strength: float = 8.0
     skill_strength: float = 10.0

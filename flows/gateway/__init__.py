@@ -1,0 +1,1 @@
+"""The gateway: annotation tools' webhooks in, durable events out."""
