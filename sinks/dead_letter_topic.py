@@ -180,7 +180,11 @@ class DeadLetterTopicSlot(StatefulSinkPartition[RowBatch, State]):
         self.snapshot()
 
     def _send(self, row: Sequence[Any]) -> None:
-        headers = [(name, str(row[_COLUMN[name]]).encode(errors="backslashreplace")) for name in HEADERS if row[_COLUMN[name]] is not None]
+        headers = [
+            (name, str(row[_COLUMN[name]]).encode(errors="backslashreplace"))
+            for name in HEADERS
+            if row[_COLUMN[name]] is not None
+        ]
         position = (str(row[_COLUMN[name]]) for name in DEAD_LETTERS.key)
         key, value = ":".join(position).encode(), row[_COLUMN["payload"]][:VALUE_BYTES_MAX]
         assert isinstance(value, bytes)

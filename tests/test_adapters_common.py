@@ -31,8 +31,13 @@ def test_times_are_read_in_any_zone_and_written_in_utc(moment: datetime, hours: 
     assert timestamp_text(at).endswith("Z")
 
 
-@pytest.mark.parametrize("value", ["", "2026-01-05", "20260105T090000", "2026-13-05T09:00:00Z", "0001-01-01T00:00:00Z",
-                                   "9999-12-31T23:59:59-10:00", 1767603600, True, None, ["2026-01-05T09:00:00Z"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "value",
+    [
+        "", "2026-01-05", "20260105T090000", "2026-13-05T09:00:00Z", "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59-10:00", 1767603600, True, None, ["2026-01-05T09:00:00Z"],
+    ],
+)  # fmt: skip
 def test_what_is_no_time_is_refused(value: object) -> None:
     """Dates without time, numbers, impossible and unbelievable times raise the adapters' own error."""
     with pytest.raises(AdapterError):

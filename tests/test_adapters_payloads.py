@@ -15,7 +15,9 @@ SETTINGS = AdapterSettings(occurred_at="2024-01-01T00:00:00Z", item_id="object-1
 
 CAPTURED = {
     "label-studio/001_TASKS_CREATED.json": ["gold.set sentiment"],
-    "label-studio/002_ANNOTATION_CREATED__choices_single.json": ["annotation.submitted sentiment", "gold.set sentiment"],
+    "label-studio/002_ANNOTATION_CREATED__choices_single.json": [
+        "annotation.submitted sentiment", "gold.set sentiment",
+    ],
     "label-studio/003_ANNOTATION_UPDATED__choices_single_changed_label.json": [
         "annotation.submitted sentiment", "gold.set sentiment",
     ],

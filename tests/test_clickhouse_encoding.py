@@ -108,7 +108,7 @@ def test_a_column_of_another_type_is_refused() -> None:
 
 
 def test_writing_does_not_load_pandas() -> None:
-    """Converting rows spares a start of the flow pandas, which pyarrow would load, and what needs pandas still gets it."""
+    """Converting rows does not make pyarrow load pandas, which is slow; what needs pandas still gets it."""
     program = """
 import sys
 from sinks.clickhouse.encoding import RowEncoder

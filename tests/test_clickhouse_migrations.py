@@ -61,7 +61,8 @@ def test_everything_is_explained(database: Client) -> None:
     silent = database.query("SELECT name FROM system.tables WHERE database = 'labelpulse' AND comment = ''").result_rows
     assert silent == []
     silent = database.query(
-        "SELECT table, name FROM system.columns WHERE database = 'labelpulse' AND comment = '' AND table IN {tables:Array(String)}",
+        "SELECT table, name FROM system.columns "
+        "WHERE database = 'labelpulse' AND comment = '' AND table IN {tables:Array(String)}",
         {"tables": list(OWN_TABLES)},
     ).result_rows
     assert silent == []

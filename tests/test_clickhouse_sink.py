@@ -89,7 +89,7 @@ def test_a_flow_that_crashes_loses_nothing(dsn: str, client: Client, tmp_path: P
 
 
 def test_a_snapshot_waits_for_the_database(dsn: str, client: Client) -> None:
-    """When a snapshot returns, all rows so far are in the database, those of other slots too, and its state is constant."""
+    """When a snapshot returns, all rows so far are in the database, those of other slots too; its state is constant."""
     target = sink(dsn)
     slots = [target.build_part("rows_out", name, None) for name in target.list_parts()]
     for number, slot in enumerate(slots):

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,7 +43,7 @@ def embedded(front: ClickHouseFront) -> Iterator[Client]:
 
 @pytest.fixture
 def opened(front: ClickHouseFront) -> Iterator[Callable[..., RowWriter]]:
-    """Opens writers that flush only when asked to and do not wait long before another try; they are closed at the end."""
+    """Opens writers that flush only when asked to and do not wait long before another try; closes them at the end."""
     writers: list[RowWriter] = []
 
     def open_writer(dsn: str | None = None, **arguments: Any) -> RowWriter:
@@ -165,7 +164,7 @@ def test_a_full_buffer_holds_up_who_adds(
 
 
 def test_the_highest_version_counts_in_whatever_order(embedded: Client, opened: Callable[..., RowWriter]) -> None:
-    """Within a flush and across flushes, out of order and again, the row with the highest version is the one in force."""
+    """Within a flush and across flushes, out of order and again, the row with the highest version is in force."""
     writer = opened()
     for versions in ((5, 3), (4,), (9, 9), (7, 8), (1,)):
         for version in versions:

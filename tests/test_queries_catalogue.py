@@ -21,7 +21,8 @@ NAMES = {
     "drift", "dead-letters", "progress",
 }  # fmt: skip
 LEAST_COLUMNS = {
-    "annotators": "project_id question_id annotator_id labels gold_labels gold_correct accuracy accuracy_low accuracy_high",
+    "annotators": "project_id question_id annotator_id labels gold_labels gold_correct accuracy accuracy_low "
+    "accuracy_high",
     "annotator-windows": "project_id question_id annotator_id window_start window_end is_final labels gold_labels "
     "gold_correct accuracy accuracy_low accuracy_high",
     "drift": "project_id question_id annotator_id signal detector direction detected_at changed_at",

@@ -128,7 +128,10 @@ _QUERIES = (
             "stream", "partition", "offset", "stage", "error_code", "error", "project_id", "payload_bytes", "payload",
             "payload_base64",
         ),
-        expressions={"payload": "toValidUTF8(payload)", "payload_base64": "base64Encode(payload)"},
+        expressions={
+            "payload": "toValidUTF8(dead_letters.payload)",
+            "payload_base64": "base64Encode(dead_letters.payload)",  # of the column, not of the text above
+        },
         identifiers=(PROJECT,),
         order=("stream", "`partition`", "`offset`"),
     ),

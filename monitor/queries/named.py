@@ -75,8 +75,12 @@ _MOMENT = "DateTime64(6, 'UTC')"
 PROJECT = Parameter("project", "String", "", "one project")
 QUESTION = Parameter("question", "String", "", "one question")
 ANNOTATOR = Parameter("annotator", "String", "", "one annotator")
-SINCE = Parameter("since", _MOMENT, "1970-01-01 00:00:00", "the earliest time, as in 2026-01-05 or 2026-01-05T09:00:00Z")
-UNTIL = Parameter("until", _MOMENT, "2299-01-01 00:00:00", "the time before which, as in 2026-01-06 or 2026-01-05T17:00:00Z")
+SINCE = Parameter(
+    "since", _MOMENT, "1970-01-01 00:00:00", "the earliest time, as in 2026-01-05 or 2026-01-05T09:00:00Z"
+)
+UNTIL = Parameter(
+    "until", _MOMENT, "2299-01-01 00:00:00", "the time before which, as in 2026-01-06 or 2026-01-05T17:00:00Z"
+)
 LIMIT = Parameter("limit", "UInt64", 0, "the most rows; 0 for all")
 
 _IDENTIFIERS = {PROJECT: "project_id", QUESTION: "question_id", ANNOTATOR: "annotator_id"}

@@ -113,7 +113,14 @@ def run_query(
     try:
         return client.raw_query(f"{query.sql}\nSETTINGS {', '.join(settings)}", bound, fmt=FORMATS[format])
     except ClickHouseError as error:
+        _discard_output(client)
         raise _told(query, error, bound["database"]) from error
+
+
+def _discard_output(client: Client) -> None:
+    """Take what a failed query had begun to write: the embedded engine would put it before the next result."""
+    if client.uri.startswith("chdb:"):
+        client.raw_query("SELECT 1", fmt="TSV", use_database=False)
 
 
 def fetch_rows(

@@ -72,8 +72,8 @@ def redacted(dsn: str) -> str:
 def parse_dsn(dsn: str) -> Dsn:
     """Read a DSN.
 
-    ``chdb:///abs/path``, ``chdb://relative/path`` and ``chdb://:memory:`` are the embedded engine; ``clickhouse://`` and
-    ``http://`` a server, ``clickhouses://`` and ``https://`` one behind TLS.
+    ``chdb:///abs/path``, ``chdb://relative/path`` and ``chdb://:memory:`` are the embedded engine; ``clickhouse://``
+    and ``http://`` a server, ``clickhouses://`` and ``https://`` one behind TLS.
 
     >>> parse_dsn("chdb:///var/lib/labelpulse").path
     '/var/lib/labelpulse'
@@ -87,7 +87,9 @@ def parse_dsn(dsn: str) -> Dsn:
     """
     scheme, separator, rest = dsn.partition("://")
     if not separator or (scheme != EMBEDDED_SCHEME and scheme not in SCHEMES):
-        raise ConfigurationError(f"{redacted(dsn)!r} is not a ClickHouse address.", remedy=f"Give one such as {_EXAMPLES}.")
+        raise ConfigurationError(
+            f"{redacted(dsn)!r} is not a ClickHouse address.", remedy=f"Give one such as {_EXAMPLES}."
+        )
     return _parse_embedded(rest) if scheme == EMBEDDED_SCHEME else _parse_server(dsn, SCHEMES[scheme])
 
 
@@ -125,7 +127,9 @@ def _parse_options(query: str) -> dict[str, str]:
     options = dict(parse_qsl(query, keep_blank_values=True))
     unknown = sorted(options.keys() - set(OPTIONS))
     if unknown:
-        raise ConfigurationError(f"A ClickHouse address has no option {unknown[0]!r}.", remedy=f"Known are {', '.join(OPTIONS)}.")
+        raise ConfigurationError(
+            f"A ClickHouse address has no option {unknown[0]!r}.", remedy=f"Known are {', '.join(OPTIONS)}."
+        )
     return options
 
 

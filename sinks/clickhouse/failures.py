@@ -26,7 +26,9 @@ AUTHENTICATION_CODES = frozenset({192, 193, 194, 516})
 _STATUS = re.compile(r"HTTP status (\d{3})")
 _TRANSIENT_STATUSES = frozenset({408, 425, 429})
 _NOISE = re.compile(r"Received ClickHouse exception, code: \d+, server response: |Code: \d+\. |DB::Exception: ")
-_TRAILERS = re.compile(r"\s*(\(version .*|\(for url .*|Stack trace .*|executing HTTP request attempt .*)", flags=re.DOTALL)
+_TRAILERS = re.compile(
+    r"\s*(\(version .*|\(for url .*|Stack trace .*|executing HTTP request attempt .*)", flags=re.DOTALL
+)
 
 
 def sink_error(error: Exception, *, doing: str) -> SinkError:

@@ -1,8 +1,8 @@
 """Numbered migrations: the tables and views, applied in order, each once, and recorded in the database.
 
-A migration is a file ``NNNN_title.sql`` of statements that each end with a semicolon at the end of a line. ClickHouse has
-no transactions for these, so every statement can be run again (IF NOT EXISTS, OR REPLACE): a migration that was cut short
-is simply applied again. Names in it are those of the database that it is applied to.
+A migration is a file ``NNNN_title.sql`` of statements that each end with a semicolon at the end of a line. ClickHouse
+has no transactions for these, so every statement can be run again (IF NOT EXISTS, OR REPLACE): a migration that was cut
+short is simply applied again. Names in it are those of the database that it is applied to.
 """
 
 import hashlib

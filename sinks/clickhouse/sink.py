@@ -12,14 +12,15 @@ from sinks.clickhouse.migrate import require_current
 from sinks.clickhouse.writer import RowWriter
 
 SNAPSHOT = 0
-"""State of a slot. It needs none: what had not been written at a snapshot does not exist, since the snapshot writes it."""
+"""State of a slot. It needs none: each snapshot waits until everything before it is in the database."""
 
 
 class ClickHouseSink(FixedPartitionedSink[RowBatch, int]):
     """Writes row batches to ClickHouse.
 
-    Rows are written ahead, by age or number, and at the latest within each snapshot: a snapshot waits until all rows so far
-    are in the database, so nothing is lost. Rows that are written again after a restart have the same keys and versions.
+    Rows are written ahead, by age or number, and at the latest within each snapshot: a snapshot waits until all rows so
+    far are in the database, so nothing is lost. Rows that are written again after a restart have the same keys and
+    versions, so nothing is doubled.
 
     Parameters
     ----------

@@ -72,8 +72,8 @@ class WriterStatus:
 class RowWriter:
     """Takes rows from any thread and writes them from a thread of its own, by age or number, tables one after another.
 
-    What fails in a way that may pass is tried again for as long as it takes; meanwhile the buffer fills, and `add` waits.
-    Rows may be written twice, which their versions make harmless.
+    What fails in a way that may pass is tried again for as long as it takes; meanwhile the buffer fills, and `add`
+    waits. Rows may be written twice, which their versions make harmless.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ class RowWriter:
                 raise SinkError(
                     f"{self._rows_added - self._rows_done} rows could not be written in time: "
                     f"{self._last_error or 'the database is too slow'}.",
-                    remedy="Nothing is lost: they are written when the flow is started again with its recovery directory.",
+                    remedy="With a recovery directory nothing is lost: start the flow again once the database is back.",
                 )
             self._changed.wait(seconds)
 
@@ -273,7 +273,9 @@ class RowWriter:
         with self._changed:
             self._failures += 1
             self._last_error = str(error)
-        LOGGER.warning("clickhouse_insert_failed", error=str(error), attempt=attempt.attempt_number, retry_seconds=seconds)
+        LOGGER.warning(
+            "clickhouse_insert_failed", error=str(error), attempt=attempt.attempt_number, retry_seconds=seconds
+        )
 
 
 def _told(failure: Exception) -> SinkError:

@@ -1,7 +1,8 @@
 """A small HTTP server that answers like ClickHouse: the embedded engine behind it, and faults on demand before it.
 
-In a test it runs in threads of the test's own process, beside ordinary clients of the embedded engine on the same path, so
-that both ways can be compared. ``python -m tests.support.clickhouse_front --path PATH`` runs it in a process of its own.
+In a test it runs in threads of the test's own process, beside ordinary clients of the embedded engine on the same path,
+so that both ways can be compared. ``python -m tests.support.clickhouse_front --path PATH`` runs it in a process of its
+own.
 """
 
 import argparse
@@ -30,7 +31,6 @@ from urllib.parse import parse_qsl, urlsplit
 import chdb
 import lz4.frame
 from backports import zstd
-
 
 AUTHENTICATION_FAILED = 516
 _NOT_SETTINGS = frozenset({
@@ -251,7 +251,9 @@ class _Server(ThreadingHTTPServer):
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each answer waits for an acknowledgement
+        connection.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )  # else each answer waits for an acknowledgement
         self._connections.add(connection)
         return connection, address
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from operators.stats.consensus.annotators import AnnotatorTable
 from operators.stats.consensus.items import ItemTable
-from operators.stats.consensus.learning import Learner
+from operators.stats.consensus.label_store import positions_of
+from operators.stats.consensus.learning import Learner, distinct
 from operators.stats.consensus.model import (
     Evaluation,
     Rows,
@@ -150,11 +151,54 @@ class CategoricalConsensus:
         any other is as it was left by the last evaluation.
         """
         self._index_pending()
-        result: list[Answer | None] = []
-        for item in items:
-            events = self._pending_of.get(item)
-            result.append(self._provisional(item, events) if events else self._settled(item))
-        return result
+        items = list(items)
+        together = self._provisional_many([item for item in items if self._is_plain(item)])
+        return [together[item] if item in together else self._alone(item) for item in items]
+
+    def _alone(self, item: str) -> Answer | None:
+        events = self._pending_of.get(item)
+        return self._provisional(item, events) if events else self._settled(item)
+
+    def _is_plain(self, item: str) -> bool:
+        """Whether nothing but labels of known classes has come for an item in the open chunk, and no answer is known."""
+        events = self._pending_of.get(item)
+        known = self._learner.items.known
+        if not events or (known and self._learner.items.slots.get(item, -1) in known):
+            return False
+        classes = self._learner.classes
+        return all(event[0] == ADD and event[3] in classes for event in events)
+
+    def _provisional_many(self, names: list[str]) -> dict[str, Answer]:
+        """The answers of plain items."""
+        names = list(dict.fromkeys(names))
+        if not names:
+            return {}
+        learner, labels = self._learner, self._learner.items.labels
+        slots = np.array([learner.items.slots.get(name, -1) for name in names])
+        held = np.flatnonzero(slots >= 0)
+        at, block, _ = positions_of(labels.start[slots[held]], labels.length[slots[held]])
+        new = [(index, event) for index, name in enumerate(names) for event in self._pending_of[name]]
+        numbers: dict[str, int] = {}
+        spare = len(learner.annotators.names)
+        fresh = [
+            learner.annotators.slots.get(event[2], -1)
+            if event[2] in learner.annotators.slots
+            else spare + numbers.setdefault(event[2], len(numbers))
+            for _, event in new
+        ]
+        item = np.concatenate([held[block], np.array([index for index, _ in new])])
+        annotator = np.concatenate([labels.annotator[at], np.array(fresh)])
+        answered = np.array([learner.classes[event[3]] for _, event in new])
+        label_class = np.concatenate([labels.label_class[at], answered])
+        _, pair, repeats = np.unique(item * (spare + len(numbers)) + annotator, return_inverse=True, return_counts=True)
+        annotators, number = distinct(annotator, spare + len(numbers))
+        counts = learner.annotators.counts(np.where(annotators < spare, annotators, -1), len(learner.classes))
+        rows = Rows(item, number, label_class, 1.0 / repeats[pair], len(names))
+        shared = self._parameters()
+        found = answers(evaluate(rows, counts, shared, self.settings), shared, self.settings)[0]
+        classes, sizes = list(learner.classes), np.bincount(item, minlength=len(names)).tolist()
+        columns = found.T.astype(np.float32).tolist()
+        return {name: _answer(classes, column, size) for name, column, size in zip(names, columns, sizes, strict=True)}
 
     def _settled(self, item: str) -> Answer | None:
         slot = self._learner.items.slots.get(item)
@@ -192,7 +236,7 @@ class CategoricalConsensus:
         annotator = np.array([number[row[0]] for row in rows])
         nothing = np.zeros(len(rows), np.int64)
         weight = 1.0 / np.bincount(annotator)[annotator]
-        batch = Rows(nothing, annotator, np.array([classes[row[1]] for row in rows]), weight, nothing[:1])
+        batch = Rows(nothing, annotator, np.array([classes[row[1]] for row in rows]), weight, 1)
         slots = np.array([self._learner.annotators.slots.get(name, -1) for name in names])
         slots = np.where(slots < len(self._learner.annotators.hits), slots, -1)
         return evaluate(batch, self._learner.annotators.counts(slots, len(classes)), shared, self.settings), shared

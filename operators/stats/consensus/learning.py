@@ -88,8 +88,8 @@ class Learner:
         old_weight /= table.labels.repeats[at]
         self._count_repeats(at[: int(table.labels.length[touched].sum())], item, annotator)
         weight = 1.0 / table.labels.repeats[at]
-        annotators, number = _distinct(annotator, len(self.annotators.names))
-        rows = Rows(item, number, label_class, weight, begins)
+        annotators, number = distinct(annotator, len(self.annotators.names))
+        rows = Rows(item, number, label_class, weight, len(slots))
         evaluation = evaluate(rows, self.annotators.counts(annotators, classes), shared, self.settings)
         full, full_normaliser = softmax(evaluation.full + shared.log_prior_full[:, None])
         one, one_normaliser = softmax(evaluation.one + shared.log_prior_one[:, None])
@@ -182,7 +182,7 @@ class Learner:
         held = slots[table.counted[slots] > 0]
         if len(held):
             at, item, _ = positions_of(table.labels.start[held], table.counted[held].astype(np.int64))
-            annotators, number = _distinct(table.labels.annotator[at], len(self.annotators.names))
+            annotators, number = distinct(table.labels.annotator[at], len(self.annotators.names))
             weight = 1.0 / table.labels.repeats[at]
             deposit = _Deposit.of((annotators, number, item, table.labels.label_class[at]), weight, weight)
             nothing = np.zeros((len(held), len(self.classes)), np.int32)
@@ -208,7 +208,7 @@ class Learner:
         self.items.answer[slots[known_at], : len(self.classes)] = known
 
 
-def _distinct(values: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+def distinct(values: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
     """Distinct values below ``limit``, and the number of each entry's value among them, without sorting."""
     where = np.zeros(limit, np.int64)
     where[values] = np.arange(len(values))

@@ -94,13 +94,13 @@ class Shared(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Labels of some items, item after item: the item, annotator, class and weight of each, and where items begin."""
+    """Labels of some items: the item, annotator, class and weight of each, and how many items there are."""
 
     item: np.ndarray
     annotator: np.ndarray
     label_class: np.ndarray
     weight: np.ndarray
-    begins: np.ndarray
+    items: int
 
 
 class AnnotatorCounts(NamedTuple):
@@ -199,7 +199,7 @@ def evaluate(rows: Rows, counts: AnnotatorCounts, shared: Shared, settings: Cons
     rows
         At least one row an item; annotators are numbered as in ``counts``.
     """
-    classes, items = len(shared.log_prior_full), len(rows.begins)
+    classes, items = len(shared.log_prior_full), rows.items
     cells = rows.label_class * items + rows.item
     accuracy = one_coin_accuracies(counts, shared, settings)
     wrong = np.log((1.0 - accuracy) / max(classes - 1, 1))
