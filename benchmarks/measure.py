@@ -1,4 +1,4 @@
-"""Measures what a process costs: wall time, CPU of all its threads and children, peak memory; and says on which machine."""
+"""Measures what a process costs: wall time, CPU of all its threads and children, peak memory; and on which machine."""
 
 import json
 import os

@@ -27,8 +27,8 @@ from flows.simulator.simulation import simulate
 SIMULATION = (
     "annotators=300,projects=3,seed=7,revision_rate=0,retraction_rate=0,duplicate_rate=0,gold_corrected_share=0"
 )
-"""The log: with labels out of order, known answers before and after their labels, drift and bad records; without what the
-tutorial's version cannot do (revisions, retractions, repeats, corrected known answers, labels later than its windows)."""
+"""The log: labels out of order, known answers before and after their labels, drift, bad records. It is without what the
+tutorial's version cannot do: revisions, retractions, repeats, corrected known answers, labels behind its windows."""
 EVENTS, EVENTS_QUICK = 300_000, 50_000
 ROUNDS, ROUNDS_QUICK_MAX = 3, 5
 QUICK_SECONDS = 42.0

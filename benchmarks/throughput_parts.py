@@ -65,7 +65,8 @@ def _tutorial(arguments: argparse.Namespace) -> tuple[Usage, Results]:
     from bytewax.run import cli_main
 
     from benchmarks.throughput_results import tutorial_results
-    from benchmarks.tutorial_flow import LinePartition, LineSource, build_tutorial_flow, create_tables
+    from benchmarks.tutorial_flow import LinePartition, LineSource, build_tutorial_flow
+    from benchmarks.tutorial_sink import create_tables
 
     ready: list[Usage] = []
 

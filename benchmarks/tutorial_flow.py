@@ -1,14 +1,13 @@
 """The same job as a user would write it from the tutorials of Bytewax, River and clickhouse-connect.
 
-pydantic for each event, ``key_on`` with ``stateful_flat_map`` for items and annotators, ``fold_window`` for windows, rows
-inserted by the ten thousand. Written as well as these parts allow: values travel as small tuples and slotted classes, the
-windows do not sort what they only count, the event clock asks for no wake-ups while a past log is read.
+pydantic for each event, ``key_on`` with ``stateful_flat_map`` for items and annotators, ``fold_window`` for windows,
+rows inserted by the ten thousand. Written as well as these parts allow: values are named tuples that snapshots need not
+copy, what is only counted is not sorted into windows, and the clock asks for no wake-ups while a past log is read.
 
-It cannot take back a label or answer, so it is right only for logs without revisions, retractions, repeats and corrected
-known answers, and it shows a window only once the window has closed.
+It cannot take anything back, so it is right only for logs without revisions, retractions, repeats and corrected known
+answers, and it shows a window only once the window has closed. It writes neither items nor intervals.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -20,15 +19,14 @@ from bytewax.dataflow import Dataflow, Stream
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.operators import KeyedStream
 from bytewax.operators import windowing as win
-from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from clickhouse_connect.driver.client import Client
 from pydantic import ValidationError
 from river import drift, stats
 
+from benchmarks.tutorial_sink import ClickHouseSink, Row, TableRow
 from schemas.events import AnnotationSubmitted, AnyEvent, GoldSet, parse_event
 
 LINES_PER_BATCH = 1_000
-INSERT_ROWS_MIN = 10_000
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 FUTURE_MAX = timedelta(hours=1)
 FADING_FACTOR = 1.0 - 0.5 ** (1.0 / 50)
@@ -37,41 +35,6 @@ WINDOW = timedelta(minutes=15)
 WINDOWS_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 WINDOW_WAIT = timedelta(minutes=30)
 """Windows stay open so long for labels out of order, and for known answers that come after the labels."""
-
-Row = tuple[Any, ...]
-TableRow = tuple[str, Row]
-
-TABLES = {
-    "labels": "project_id LowCardinality(String), question_id LowCardinality(String), item_id String,"
-    " annotation_id String, annotator_id LowCardinality(String), label LowCardinality(String),"
-    " occurred_at DateTime64(3, 'UTC'), duration_ms Nullable(UInt32), truth LowCardinality(Nullable(String)),"
-    " score Nullable(Float64), version UInt64",
-    "annotators": "project_id LowCardinality(String), question_id LowCardinality(String),"
-    " annotator_id LowCardinality(String), labels UInt64, gold_labels UInt64, gold_correct Float64,"
-    " accuracy Nullable(Float64), accuracy_decayed Nullable(Float64), accuracy_adaptive Nullable(Float64),"
-    " duration_ms_p50 Nullable(Float64), duration_ms_p90 Nullable(Float64), drifts UInt64, version UInt64",
-    "confusion": "project_id LowCardinality(String), question_id LowCardinality(String),"
-    " annotator_id LowCardinality(String), truth LowCardinality(String), label LowCardinality(String), labels UInt64,"
-    " version UInt64",
-    "drift": "project_id LowCardinality(String), question_id LowCardinality(String),"
-    " annotator_id LowCardinality(String), sequence UInt64, direction LowCardinality(String),"
-    " detected_at DateTime64(3, 'UTC'), version UInt64",
-    "annotator_windows": "project_id LowCardinality(String), question_id LowCardinality(String),"
-    " annotator_id LowCardinality(String), window_start DateTime64(3, 'UTC'), labels UInt64, gold_labels UInt64,"
-    " gold_correct Float64, duration_ms_sum UInt64, version UInt64",
-    "project_windows": "project_id LowCardinality(String), question_id LowCardinality(String),"
-    " window_start DateTime64(3, 'UTC'), labels UInt64, gold_labels UInt64, gold_correct Float64,"
-    " duration_ms_sum UInt64, version UInt64",
-    "class_windows": "project_id LowCardinality(String), question_id LowCardinality(String),"
-    " label LowCardinality(String), window_start DateTime64(3, 'UTC'), labels UInt64, gold_labels UInt64,"
-    " gold_correct Float64, duration_ms_sum UInt64, version UInt64",
-    "dead_letters": "payload String, error String",
-}  # fmt: skip
-KEY_COLUMNS = {
-    "labels": 4, "annotators": 3, "confusion": 5, "drift": 4, "annotator_windows": 4, "project_windows": 3,
-    "class_windows": 4, "dead_letters": 0,
-}  # fmt: skip
-"""How many of a table's first columns are its key."""
 
 
 class DeadLetter(NamedTuple):
@@ -134,15 +97,6 @@ class Window:
     duration_ms_sum: int = 0
 
 
-def create_tables(client: Client) -> None:
-    """Make the database and its tables."""
-    client.command("CREATE DATABASE IF NOT EXISTS tutorial")
-    for table, columns in TABLES.items():
-        key = ", ".join(column.split()[0] for column in columns.split(", ")[: KEY_COLUMNS[table]])
-        engine = "ReplacingMergeTree(version)" if key else "MergeTree"
-        client.command(f"CREATE TABLE tutorial.{table} ({columns}) ENGINE = {engine} ORDER BY ({key})")
-
-
 def build_tutorial_flow(source: "LineSource", client: Client) -> Dataflow:
     """Return the flow: lines ▶ events ▶ items ▶ annotators and windows ▶ rows.
 
@@ -151,7 +105,7 @@ def build_tutorial_flow(source: "LineSource", client: Client) -> Dataflow:
     source
         The lines of a file.
     client
-        A connection to the database, with the tables of `create_tables`.
+        A connection to the database, with the tables of `benchmarks.tutorial_sink.create_tables`.
     """
     flow = Dataflow("tutorial")
     lines = op.input("lines", flow, source)
@@ -267,22 +221,7 @@ def join_known_answer(item: Item | None, event: AnyEvent) -> tuple[Item, list[An
     """Join labels with the known answers of their item, whichever side comes first."""
     item = item or Item()
     if isinstance(event, AnnotationSubmitted):
-        answer = judged(
-            Answer(
-                event.project_id,
-                event.question_id,
-                event.item_id,
-                event.annotation_id,
-                event.annotator_id,
-                event.label.value,
-                event.occurred_at,
-                event.duration_ms,
-                truth=None,
-                score=None,
-                labels=1,
-            ),  # fmt: skip
-            item.credits,
-        )
+        answer = judged(answer_of(event), item.credits)
         if item.credits is None:
             item.waiting.append(answer)
         return item, [answer]
@@ -291,6 +230,14 @@ def join_known_answer(item: Item | None, event: AnyEvent) -> tuple[Item, list[An
     answers = [judged(answer, item.credits)._replace(labels=0) for answer in item.waiting]
     item.waiting = []
     return item, answers
+
+
+def answer_of(event: AnnotationSubmitted) -> Answer:
+    """Return the answer that an event gives, not judged yet."""
+    return Answer(
+        event.project_id, event.question_id, event.item_id, event.annotation_id, event.annotator_id,
+        event.label.value, event.occurred_at, event.duration_ms, truth=None, score=None, labels=1,
+    )  # fmt: skip
 
 
 def judged(answer: Answer, credits: dict[str, float] | None) -> Answer:
@@ -400,46 +347,3 @@ def label_row(answer: Answer) -> TableRow:
 def dead_letter_row(letter: DeadLetter) -> TableRow:
     """Return the row of a line that is no event."""
     return "dead_letters", (letter.payload, letter.error)
-
-
-class ClickHouseSink(DynamicSink[TableRow]):
-    """Inserts rows of several tables through one client."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> "ClickHousePartition":
-        """Return the worker's inserter."""
-        return ClickHousePartition(self._client)
-
-
-class ClickHousePartition(StatelessSinkPartition[TableRow]):
-    """Keeps rows until a table has enough for an insert."""
-
-    def __init__(self, client: Client) -> None:
-        self._rows: dict[str, list[Row]] = {table: [] for table in TABLES}
-        self._client = client
-        self._contexts = {
-            table: client.create_insert_context(table, database="tutorial", column_oriented=True) for table in TABLES
-        }
-
-    def write_batch(self, items: Iterable[TableRow]) -> None:
-        """Keep rows, and insert those of tables that have enough."""
-        rows = self._rows
-        for table, row in items:
-            rows[table].append(row)
-        for table, waiting in rows.items():
-            if len(waiting) >= INSERT_ROWS_MIN:
-                self._insert(table)
-
-    def close(self) -> None:
-        """Insert what is left."""
-        for table, waiting in self._rows.items():
-            if waiting:
-                self._insert(table)
-
-    def _insert(self, table: str) -> None:
-        context = self._contexts[table]
-        context.data = list(zip(*self._rows[table], strict=True))
-        self._client.insert(context=context)
-        self._rows[table] = []

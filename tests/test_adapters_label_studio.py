@@ -199,6 +199,16 @@ def test_a_known_answer_in_the_metadata() -> None:
     assert not [event for event in events_of(webhook_events(body)) if event["type"] == "gold.set"]
 
 
+def test_a_known_answer_without_classes_is_the_only_question_s() -> None:
+    """Where no class tells which question is meant, the only one there is; with two of them it is nobody's."""
+    stars = {**task(result("rating", {"rating": 3})), "meta": {"gold": 5}, "created_at": "2026-01-01T00:00:00Z"}
+    one = config('<Rating name="q" toName="t"/>')
+    (gold,) = export_events(stars, settings=AdapterSettings(label_config=one))[1:]
+    assert (gold["question_id"], gold["answers"][0]["label"]["value"]) == ("q", 5.0)
+    two = config('<Rating name="q" toName="t"/><Rating name="other" toName="t"/>')
+    assert len(export_events(stars, settings=AdapterSettings(label_config=two))) == 1
+
+
 def test_metadata_becomes_attributes_where_it_is_asked_for() -> None:
     """Slices named in the settings travel with every event of an annotation; nothing else of the metadata does."""
     settings = AdapterSettings(attribute_keys=("source", "missing"))

@@ -147,8 +147,8 @@ def test_converting_again_gives_the_same_ids(path: Path) -> None:
     require_sound(first)
     ids = [event["event_id"] for event in events_of(first)]
     assert ids == [event["event_id"] for event in events_of(again)]
-    times = [event["occurred_at"] for event in events_of(first) if event["type"] != "annotation.retracted"]
-    assert times == [event["occurred_at"] for event in events_of(again) if event["type"] != "annotation.retracted"]
+    for event, same in zip(events_of(first), events_of(again), strict=True):
+        assert event["occurred_at"] in (same["occurred_at"], RECEIVED_AT)
 
 
 @pytest.mark.parametrize("path", payload_files(PAYLOADS), ids=lambda path: f"{path.parent.name}/{path.name}")

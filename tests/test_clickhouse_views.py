@@ -1,4 +1,4 @@
-"""The views: rows in force of the active generation, whether windows are final, accounts; and what reading them costs."""
+"""The views: rows in force of the active generation, whether windows are final, accounts; and what reading costs."""
 
 import re
 from collections.abc import Iterator

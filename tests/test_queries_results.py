@@ -48,8 +48,8 @@ ROWS = {
     ],
     ANNOTATORS: [
         row(ANNOTATORS, labels=5, **SOME_ACCURACY, judgements=4, accuracy_decayed=0.8, decayed_low=0.4,
-            decayed_high=0.9, accuracy_adaptive=0.75, adaptive_low=0.25, adaptive_high=0.9, adaptive_judgements=4, timed_labels=3,
-            duration_ms_p50=1500.5, duration_ms_p90=4000.0, drifts=1, last_at=NINE + QUARTER),
+            decayed_high=0.9, accuracy_adaptive=0.75, adaptive_low=0.25, adaptive_high=0.9, adaptive_judgements=4,
+            timed_labels=3, duration_ms_p50=1500.5, duration_ms_p90=4000.0, drifts=1, last_at=NINE + QUARTER),
         row(ANNOTATORS, annotator_id="v", labels=2, first_at=None, last_at=None),
         row(ANNOTATORS, annotator_id="gone", version=2, is_deleted=1),
         row(ANNOTATORS, project_id="new", annotator_id="w", labels=1),

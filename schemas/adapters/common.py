@@ -173,8 +173,7 @@ class AdapterSettings:
     step
         The step of the workflow that annotations belong to, where the tool does not say.
     occurred_at
-        RFC 3339; the time of what the payload tells no time of. None takes `received_at`, and refuses where there is
-        none either.
+        RFC 3339; the time of what the payload tells no time of, where no gateway stamped its arrival. None refuses it.
     item_id
         The item of what the payload names no item of; None refuses it.
     gold_key

@@ -97,7 +97,7 @@ class Emitter:
         """
         if at is not None:
             return at
-        default = self.settings.occurred_at or self._received_at
+        default = self._received_at or self.settings.occurred_at
         if default is None:
             raise RefusedError(RefusalReason.NO_TIME, "the payload does not say when; give a time to take instead")
         return time_of(default, "occurred_at")
@@ -127,7 +127,7 @@ class Emitter:
 
     def _submitted(self, submission: Submission, question_id: str, label: dict[str, Any]) -> Event:
         annotation_id = submission.annotation_id
-        event_id = digest("s", self.tool, self.project_id, annotation_id, question_id, submission.at)
+        event_id = digest("s", self.tool, self.project_id, annotation_id, question_id, submission.revision)
         event = self._common("annotation.submitted", event_id, submission.at, submission.attributes)
         event["question_id"] = question_id
         event["item_id"] = submission.item_id
@@ -149,7 +149,7 @@ class Emitter:
             identifier(question_id, "question")
         except AdapterError as error:
             return Refusal(RefusalReason.NO_QUESTION, error.detail)
-        event_id = digest("k", self.tool, self.project_id, submission.annotation_id, question_id, submission.at)
+        event_id = digest("k", self.tool, self.project_id, submission.annotation_id, question_id, submission.revision)
         event = self._common("annotation.skipped", event_id, submission.at, submission.attributes)
         event["item_id"] = submission.item_id
         event["question_id"] = question_id

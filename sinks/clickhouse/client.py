@@ -25,8 +25,8 @@ SESSION_SETTINGS = {
     "materialize_statistics_on_insert": 0,
 }
 """Set where the server has them. Batches are ours, so no asynchronous inserts. Blocks are never dropped for being the
-same as an earlier one: versions make a repetition harmless, a dropped block could be one that is needed. Without the last
-two an insert costs up to twice as much: versions are merged away later in any case, and no query here needs statistics."""
+same as an earlier one: versions make a repetition harmless, a dropped block could be one that is needed. The last two
+save up to half of an insert: versions are merged away later in any case, and no query here needs statistics."""
 
 _CLIENT_NAME = "labelpulse"
 _LOCK_FILE = "status"
@@ -39,9 +39,10 @@ logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)  # what it warns
 def connect(dsn: str) -> Client:
     """Open a connection; folders of an embedded database are made.
 
-    The client's default database is the DSN's, which need not exist yet (until it does, ``use_database=False`` is needed).
-    An embedded engine can be opened by one process at a time, and a process can open one; clients in that process share
-    it. A client of a server may be used by several threads at a time; calls on an embedded one wait for one another.
+    The client's default database is the DSN's, which need not exist yet (until it does, calls need
+    ``use_database=False``). An embedded engine can be opened by one process at a time, and a process can open one;
+    clients in that process share it. A client of a server may be used by several threads at a time; calls on an
+    embedded one wait for one another.
 
     Parameters
     ----------

@@ -11,11 +11,19 @@ from itertools import chain
 from typing import Any
 
 import pyarrow as pa
+from clickhouse_connect.driver.client import Client
 
 from schemas.errors import TerminalSinkError
+from schemas.rows import TABLES
+from sinks.clickhouse.client import is_embedded
 
 INPUT_FORMAT = "ArrowStream"
 
+_COLUMN_TYPES = """
+SELECT table, name, type
+FROM system.columns
+WHERE database = {database:String} AND endsWith(table, '_versions')
+"""
 _WRAPPED = re.compile(r"(LowCardinality|Nullable)\((.*)\)")
 _ARROW_TYPES = {
     "String": pa.binary(),
@@ -98,6 +106,30 @@ class RowEncoder:
         except _VALUE_ERRORS as error:
             column = f"{self._table}.{self._names[index]}"
             raise TerminalSinkError(f"A value does not fit column {column}: {error}") from error
+
+
+def row_encoders(client: Client) -> dict[str, RowEncoder]:
+    """Return an encoder for each table, made from the columns that the database has.
+
+    Raises
+    ------
+    TerminalSinkError
+        If a table or column is missing.
+    """
+    types: dict[str, dict[str, str]] = {}
+    for table, name, clickhouse_type in client.query(_COLUMN_TYPES, {"database": client.database}).result_rows:
+        types.setdefault(table, {})[name] = clickhouse_type
+    compression = None if is_embedded(client) else "lz4"
+    encoders = {}
+    for table in TABLES.values():
+        missing = set(table.columns) - types.get(table.name, {}).keys()
+        if missing:
+            raise TerminalSinkError(
+                f"Table {table.name} lacks column {min(missing)}.", remedy="Run `labelpulse migrate --clickhouse DSN`."
+            )
+        columns = [(name, types[table.name][name]) for name in table.columns]
+        encoders[table.name] = RowEncoder(table.name, columns, compression=compression)
+    return encoders
 
 
 def arrow_type(clickhouse_type: str) -> pa.DataType:

@@ -22,20 +22,13 @@ from schemas.errors import SinkError, TerminalSinkError, TransientSinkError
 from schemas.records import RowBatch
 from schemas.rows import TABLES
 from sinks.clickhouse.buffer import RowBuffer, RowLists, rows_to_write
-from sinks.clickhouse.client import is_embedded
-from sinks.clickhouse.encoding import INPUT_FORMAT, RowEncoder
+from sinks.clickhouse.encoding import INPUT_FORMAT, row_encoders
 from sinks.clickhouse.failures import sink_error
 
 LOGGER = structlog.get_logger("labelpulse")
 
 JOIN_SECONDS = 5.0
 """How long `RowWriter.close` waits for an insertion under way."""
-
-_COLUMN_TYPES = """
-SELECT table, name, type
-FROM system.columns
-WHERE database = {database:String} AND endsWith(table, '_versions')
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +102,7 @@ class RowWriter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
-        self._encoders = _encoders(client)
+        self._encoders = row_encoders(client)
         client.set_client_setting("max_threads", 1)  # a second thread costs more than it saves at these sizes
         self._clock = clock
         self._buffer = RowBuffer(flush_seconds=flush_seconds, flush_rows=min(flush_rows, buffer_rows_max))
@@ -282,21 +275,3 @@ def _told(failure: Exception) -> SinkError:
     if isinstance(failure, SinkError):
         return type(failure)(failure.message, remedy=failure.remedy)
     return TerminalSinkError(f"Rows could not be written: {type(failure).__name__}: {failure}")
-
-
-def _encoders(client: Client) -> dict[str, RowEncoder]:
-    """Return an encoder for each table, made from the columns that the database has."""
-    types: dict[str, dict[str, str]] = {}
-    for table, name, kind in client.query(_COLUMN_TYPES, {"database": client.database}).result_rows:
-        types.setdefault(table, {})[name] = kind
-    compression = None if is_embedded(client) else "lz4"
-    encoders = {}
-    for table in TABLES.values():
-        missing = set(table.columns) - types.get(table.name, {}).keys()
-        if missing:
-            raise TerminalSinkError(
-                f"Table {table.name} lacks column {min(missing)}.", remedy="Run `labelpulse migrate --clickhouse DSN`."
-            )
-        columns = [(name, types[table.name][name]) for name in table.columns]
-        encoders[table.name] = RowEncoder(table.name, columns, compression=compression)
-    return encoders

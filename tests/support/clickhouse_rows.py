@@ -20,8 +20,9 @@ NINE = 1_767_603_600 * SECOND
 
 _TEXT = {
     "project_id": "p", "question_id": "q", "item_id": "i", "annotation_id": "a", "annotator_id": "w",
-    "step": "annotate", "label": "yes", "truth": "yes", "stream": "log", "part": "source", "signal": "accuracy", "detector": "adwin",
-    "direction": "worse", "stage": "decode", "error_code": "not_json", "error": "no JSON", "payload": b"{",
+    "step": "annotate", "label": "yes", "truth": "yes", "stream": "log", "part": "source", "signal": "accuracy",
+    "detector": "adwin", "direction": "worse", "stage": "decode", "error_code": "not_json", "error": "no JSON",
+    "payload": b"{",
 }  # fmt: skip
 _TIMES = ("occurred_at", "first_at", "last_at", "window_start", "clock_at", "detected_at", "changed_at")
 _MISSING = (

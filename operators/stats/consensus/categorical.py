@@ -160,7 +160,7 @@ class CategoricalConsensus:
         return self._provisional(item, events) if events else self._settled(item)
 
     def _is_plain(self, item: str) -> bool:
-        """Whether nothing but labels of known classes has come for an item in the open chunk, and no answer is known."""
+        """Whether only labels of known classes have come for an item in the open chunk, and no answer is known."""
         events = self._pending_of.get(item)
         known = self._learner.items.known
         if not events or (known and self._learner.items.slots.get(item, -1) in known):
@@ -180,12 +180,9 @@ class CategoricalConsensus:
         new = [(index, event) for index, name in enumerate(names) for event in self._pending_of[name]]
         numbers: dict[str, int] = {}
         spare = len(learner.annotators.names)
-        fresh = [
-            learner.annotators.slots.get(event[2], -1)
-            if event[2] in learner.annotators.slots
-            else spare + numbers.setdefault(event[2], len(numbers))
-            for _, event in new
-        ]
+        slot_of = learner.annotators.slots
+        voters = [event[2] for _, event in new]
+        fresh = [slot_of[who] if who in slot_of else spare + numbers.setdefault(who, len(numbers)) for who in voters]
         item = np.concatenate([held[block], np.array([index for index, _ in new])])
         annotator = np.concatenate([labels.annotator[at], np.array(fresh)])
         answered = np.array([learner.classes[event[3]] for _, event in new])
