@@ -63,7 +63,7 @@ else
 endif
 
 test: $(STAMP)  ## Run the unit tests
-	@$(BIN)/python -m pytest -m 'not kafka and not slow' --numprocesses auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m 'not kafka and not slow' --numprocesses auto --dist loadfile --max-worker-restart 0 $(ARGS)
 
 lint: $(STAMP)  ## Check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -143,9 +143,9 @@ class Session:
         }
 
 
-def main() -> int:
+def main(given: list[str] | None = None) -> int:
     """Measure, print and write; return the exit code: 1 if the results of the parts differ."""
-    began, arguments = time.monotonic(), parse_arguments()
+    began, arguments = time.monotonic(), parse_arguments(given)
     if arguments.part is not None:
         measure_part(arguments)
         return 0
@@ -215,7 +215,7 @@ def write_log(path: Path, events: int) -> Log:
     return Log(path, simulation, events, path.stat().st_size, digest.hexdigest())
 
 
-def parse_arguments(given: list[str] | None = None) -> argparse.Namespace:
+def parse_arguments(given: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.throughput", description=(__doc__ or "").splitlines()[0]

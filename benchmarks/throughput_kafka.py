@@ -38,7 +38,7 @@ def kafka_source(log: Path) -> Iterator[str]:
 
 def _fill(bootstrap: str, log: Path) -> None:
     producer = Producer(
-        {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True, "linger.ms": 50}
+        {"bootstrap.servers": bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True, "log_level": 3}
     )
     with log.open("rb") as file:
         for line in file:

@@ -44,9 +44,10 @@ def print_report(document: dict[str, Any], *, console: Console | None = None) ->
 
 
 def _table_of(parts: dict[str, Any]) -> Table:
-    table = Table("part", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0), collapse_padding=True)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0), collapse_padding=True)
+    table.add_column("part", no_wrap=True)
     for column in ("rounds", "events/s", "CPU µs/event", "seconds", "peak MB", "start-up s"):
-        table.add_column(column, justify="right", min_width=len(column) + 2)
+        table.add_column(column, justify="right", min_width=len(column) + 1)
     for part in TITLES:
         if part in parts:
             cost = parts[part]

@@ -31,7 +31,7 @@ from sinks.clickhouse.sink import ClickHouseSink
 from sinks.clickhouse.writer import RowWriter
 from sinks.dead_letter_topic import DeadLetterTopicSink
 
-GC_THRESHOLDS = (100_000, 50, 100)
+GC_THRESHOLDS = (1_000_000, 50, 100)
 """Collections of cycles are rare: state grows to millions of objects, none of which is part of a cycle."""
 
 

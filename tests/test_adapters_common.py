@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.adapters.answers import answer_of
-from schemas.adapters.common import AdapterError, Question, Refusal, RefusalReason, RefusedError
-from schemas.adapters.emitting import digest
-from schemas.adapters.reading import duration_ms_of, revision_of, time_of, timestamp_text, unix_time_of
+from schemas.adapters.common import DEFAULTS, AdapterError, Question, Refusal, RefusalReason, RefusedError
+from schemas.adapters.emitting import Emitter, Submission, digest
+from schemas.adapters.reading import duration_ms_of, identifier, revision_of, time_of, timestamp_text, unix_time_of
 from schemas.adapters.registry import Form, adapter_of, form_of, parts_of
 from schemas.errors import ConfigurationError
 from schemas.events import DURATION_MS_MAX, REVISION_MAX
@@ -112,6 +112,38 @@ def test_questions_of_unknown_kind_are_a_wrong_setting() -> None:
     """A kind that is misspelled is told to whoever set it."""
     with pytest.raises(ConfigurationError, match="catgorical"):
         Question(kind="catgorical")
+
+
+@pytest.mark.parametrize(("value", "text"), [("w-é", "w-é"), (7, "7"), (-7, "-7"), ("a" * 256, "a" * 256)])
+def test_ids_are_strings_or_whole_numbers(value: object, text: str) -> None:
+    """An id is taken as it stands, in any script; a number as its digits."""
+    assert identifier(value, "id") == text
+
+
+@pytest.mark.parametrize("value", [None, "", "a" * 257, "é\ud800", 1.0, True, 2**64, [], {}])
+def test_what_is_no_id_is_an_error(value: object) -> None:
+    """Empty, endless and unwritable texts, broken numbers, truth values and structures name nobody."""
+    with pytest.raises(AdapterError):
+        identifier(value, "id")
+
+
+@pytest.mark.parametrize("answers", [[], [("a", 1.5)], [("a", -0.1)], [("", 1.0)], [(str(n), 1.0) for n in range(65)]])
+def test_known_answers_that_cannot_be_are_refused(answers: list[tuple[str, float]]) -> None:
+    """None at all, too many, weights outside 0 to 1 and answers that are no labels give no event."""
+    emitter = Emitter("tool", "p", None, DEFAULTS)
+    labels = [({"kind": "categorical", "value": value}, weight) for value, weight in answers]
+    refusal = emitter.gold("i", "q", labels, 0, origin="o")
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason_code is RefusalReason.LABEL_INVALID
+
+
+def test_questions_without_a_usable_name_are_refused() -> None:
+    """A question whose name is no id can neither be answered nor skipped."""
+    emitter = Emitter("tool", "p", None, DEFAULTS)
+    submission = Submission(annotation_id="a", item_id="i", annotator_id="w", at=0)
+    answer = {"kind": "categorical", "value": "a"}
+    outcomes = emitter.submitted(submission, [("", answer)]) + emitter.skipped(submission, ["q" * 300])
+    assert [outcome.reason_code for outcome in outcomes] == [RefusalReason.NO_QUESTION] * 2
 
 
 def test_refusals_can_be_printed_whatever_they_are_about() -> None:

@@ -139,6 +139,15 @@ def test_the_table_of_results_says_what_the_api_says() -> None:
         assert row[name] == api[name]
 
 
+def test_rows_of_the_same_task_tell_its_known_answer_once() -> None:
+    """Each row of the table repeats the task's known answer beside its own times; it is one event."""
+    row = payload("toloka/results_table_row.json")
+    other = {**row, "ASSIGNMENT:assignment_id": "another", "ASSIGNMENT:started": "2024-05-06T09:00:00.000"}
+    first, second = (toloka.export_events(one)[-1] for one in (row, other))
+    assert first["type"] == second["type"] == "gold.set"
+    assert first["event_id"] == second["event_id"]
+
+
 def test_toloka_webhooks() -> None:
     """Only the answer on which dynamic overlap settled is in a webhook, by an annotator and in a step of its own."""
     (event,) = toloka.webhook_events([payload("toloka/webhook_dynamic_overlap.json")])

@@ -195,7 +195,7 @@ class Emitter:
             if type(label) is Refusal:
                 return label
             key = ascii(label)
-            weights[key] = (label, max(weight, weights[key][1] if key in weights else 0.0))
+            weights[key] = (label, max(weight, weights[key][1]) if key in weights else weight)
         if not 1 <= len(weights) <= ANSWERS_MAX:
             return Refusal(RefusalReason.LABEL_INVALID, f"{question_id}: not 1 to {ANSWERS_MAX} known answers")
         if not all(0 <= weight <= 1 for _, weight in weights.values()):
