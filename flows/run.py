@@ -81,6 +81,7 @@ def run(settings: Settings, *, state: RunState | None = None) -> RunSummary:
     drain = Drain()
     with ExitStack() as stack:
         database = Database(settings)
+        stack.callback(database.close)
         flow, recovery = _prepared(settings, state, drain, database, stack)
         stack.enter_context(drain.on_signals())
         stack.enter_context(_rare_collections())
@@ -91,7 +92,7 @@ def run(settings: Settings, *, state: RunState | None = None) -> RunSummary:
 
 
 class Database:
-    """The database of one run: connections and the writer, made when they are needed.
+    """The database of one run: a connection, opened and checked at the start, and the writer that takes it over.
 
     Parameters
     ----------
@@ -101,24 +102,29 @@ class Database:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._client: Client | None = None
         self._writer: RowWriter | None = None
 
-    def prepare(self) -> None:
-        """Bring an embedded database up to date; require that a server is, since others may be using it."""
-        client = connect(self._settings.clickhouse)
-        try:
-            if is_embedded(client):
-                migrate.apply(client, client.database or "")
-            else:
-                migrate.require_current(client, client.database or "")
-        finally:
-            client.close()
+    def open(self) -> None:
+        """Connect; bring an embedded database up to date; require that a server is, since others may be using it."""
+        client = self._client = connect(self._settings.clickhouse)
+        if is_embedded(client):
+            migrate.apply(client, client.database or "")
+        else:
+            migrate.require_current(client, client.database or "")
+
+    def close(self) -> None:
+        """Close the connection, if no writer has taken it over."""
+        if self._client is not None:
+            self._client.close()
 
     def sink(self) -> ClickHouseSink:
         """Return the sink."""
-        return ClickHouseSink(
-            lambda: connect(self._settings.clickhouse), open_writer=self._open_writer, slots=self._settings.sink_slots
-        )
+        return ClickHouseSink(self._taken_client, open_writer=self._open_writer, slots=self._settings.sink_slots)
+
+    def _taken_client(self) -> Client:
+        client, self._client = self._client, None
+        return client if client is not None else connect(self._settings.clickhouse)
 
     def rows_written(self) -> int:
         """Return the rows written so far."""
@@ -149,7 +155,7 @@ def _prepared(
     if settings.recovery is not None:
         frozen = frozen_settings(settings, source=source.stream)
         recovery = stack.enter_context(RecoveryDirectory(settings.recovery, frozen=frozen, started_at=started_at))
-    database.prepare()
+    database.open()
     sinks: dict[str, Sink[RowBatch]] = {"clickhouse": database.sink()}
     if isinstance(spec, KafkaSpec) and settings.dead_letter_topic is not None:
         sinks["dead_letter_topic"] = _dead_letter_topic(spec, settings.dead_letter_topic, settings)

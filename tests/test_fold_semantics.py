@@ -93,7 +93,7 @@ def test_a_label_born_and_retracted_in_one_batch_leaves_a_tombstone():
     shard, written = Shard(ShardState({}, {}), FOLD_SETTINGS), []
     for _, batch in Decoder(DECODE_SETTINGS)(batches_of(lines, [2])):
         written += shard.take([batch]).rows.get("labels_versions", [])
-    assert [(row[3], row[-2], row[-1]) for row in written] == [("a", 2, 1)]
+    assert [(row[3], row[-2], row[-1]) for row in written] == [("a", 1, 0), ("a", 2, 1)]
 
 
 def test_the_newest_known_answer_is_in_force():

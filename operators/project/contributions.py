@@ -1,4 +1,11 @@
-"""What a label adds to the counts of its annotator, windows and project; a correction takes the same out again."""
+"""What a label adds to the counts of its annotator, windows and project; a correction takes the same out again.
+
+New labels are counted together, an annotator and window at a time (`settle`), since most of a batch is new labels. A
+correction first lets the labels of its annotator be counted, then takes out and adds single contributions (`contribute`).
+"""
+
+from collections import Counter
+from collections.abc import Callable
 
 from operators.project.state import (
     AnnotatorRecord,
@@ -42,17 +49,83 @@ def contribute(
         both.timed_labels += sign
         mine.duration_ms_sum += sign * duration
         both.duration_ms_sum += sign * duration
-    by_class = window.classes.get(label.value)
-    if by_class is None:
-        by_class = window.classes[label.value] = Count()
-    by_class.labels += sign
-    by_class.version = version
-    if not by_class.is_dirty:
-        by_class.is_dirty = True
-        touched.class_windows.append((question, window, label.value, by_class))
+    _count_class(sign, label.value, question, window, touched, version)
     _touch(question, annotator, window, mine, touched, version)
     if label.credit is not None:
         _contribute_judged(sign, label, project, question, annotator, mine, both, touched, version)
+
+
+def settle(
+    project: ProjectRecord,
+    question: QuestionRecord,
+    annotator: AnnotatorRecord,
+    window_of: Callable[[QuestionRecord, int], WindowRecord],
+    touched: Touched,
+) -> None:
+    """Count an annotator's pending labels, as contributing each of them in turn would have done."""
+    labels, annotator.pending = annotator.pending, []
+    groups: dict[int, tuple[WindowRecord, list[LabelRecord]]] = {}
+    for label in labels:
+        label.is_pending = False
+        window = window_of(question, label.first_at)
+        group = groups.get(window.start)
+        if group is None:
+            groups[window.start] = (window, [label])
+        else:
+            group[1].append(label)
+    for window, group_labels in groups.values():
+        _settle_window(group_labels, project, question, annotator, window, touched)
+    for label in labels:
+        duration = label.duration_ms
+        if duration is not None:
+            annotator.duration_p50.update(duration)
+            annotator.duration_p90.update(duration)
+
+
+def _settle_window(
+    labels: list[LabelRecord],
+    project: ProjectRecord,
+    question: QuestionRecord,
+    annotator: AnnotatorRecord,
+    window: WindowRecord,
+    touched: Touched,
+) -> None:
+    mine = window.annotators.get(annotator.annotator_id)
+    if mine is None:
+        mine = window.annotators[annotator.annotator_id] = WindowCounts()
+    both, added = window.project, len(labels)
+    both.annotators += mine.labels == 0
+    durations = [label.duration_ms for label in labels if label.duration_ms is not None]
+    duration_sum = sum(durations)
+    for counts in (mine, both):
+        counts.labels += added
+        counts.timed_labels += len(durations)
+        counts.duration_ms_sum += duration_sum
+    annotator.labels += added
+    annotator.timed_labels += len(durations)
+    project.labels += added
+    _touch(question, annotator, window, mine, touched, labels[-1].version)
+    values = [label.value for label in labels]
+    last_versions = dict(zip(values, [label.version for label in labels], strict=True))
+    for value, count in Counter(values).items():
+        _count_class(count, value, question, window, touched, last_versions[value])
+    for label in labels:
+        if label.credit is not None:
+            _contribute_judged(1, label, project, question, annotator, mine, both, touched, label.version)
+
+
+def _count_class(
+    labels: int, value: str, question: QuestionRecord, window: WindowRecord, touched: Touched, version: int
+) -> None:
+    by_class = window.classes.get(value)
+    if by_class is None:
+        by_class = window.classes[value] = Count()
+    by_class.labels += labels
+    if version > by_class.version:
+        by_class.version = version
+    if not by_class.is_dirty:
+        by_class.is_dirty = True
+        touched.class_windows.append((question, window, value, by_class))
 
 
 def contribute_judged(
@@ -94,7 +167,8 @@ def _contribute_judged(
     if cell is None:
         cell = row[label.value] = Count()
     cell.labels += sign
-    cell.version = version
+    if version > cell.version:
+        cell.version = version
     if not cell.is_dirty:
         cell.is_dirty = True
         touched.confusion.append((question, annotator, label.truth, label.value, cell))
@@ -102,7 +176,8 @@ def _contribute_judged(
 
 def touch_annotator(annotator: AnnotatorRecord, question: QuestionRecord, touched: Touched, version: int) -> None:
     """Note that an annotator's row changed."""
-    annotator.version = version
+    if version > annotator.version:
+        annotator.version = version
     if not annotator.is_dirty:
         annotator.is_dirty = True
         touched.annotators.append((question, annotator))
@@ -117,7 +192,9 @@ def _touch(
     version: int,
 ) -> None:
     """Note that the rows of an annotator and of a window changed."""
-    annotator.version = mine.version = window.project.version = version
+    for record in (annotator, mine, window.project):
+        if version > record.version:
+            record.version = version
     if not annotator.is_dirty:
         annotator.is_dirty = True
         touched.annotators.append((question, annotator))

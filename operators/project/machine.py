@@ -1,8 +1,9 @@
 """The fold of one project: events in log order change its state; what they touch is noted for writing."""
 
 from operators.events import FoldableEvent, Gold, Retracted, Submitted
-from operators.project.contributions import contribute, contribute_judged, touch_annotator
+from operators.project.contributions import contribute, contribute_judged, settle, touch_annotator
 from operators.project.memory import Memory
+from operators.project.rows import label_row
 from operators.project.settings import FoldSettings
 from operators.project.state import (
     CREDIT_UNITS,
@@ -40,6 +41,7 @@ class ProjectMachine:
         self.touched = Touched()
         self.memory = Memory(record, settings)
         self._settings = settings
+        self._unsettled: list[tuple[QuestionRecord, AnnotatorRecord]] = []
 
     def fold(self, event: FoldableEvent, at: int, version: int) -> Outcome:
         """Fold one event of time `at`, in microseconds since the epoch, that stands in the log at `version`."""
@@ -57,6 +59,9 @@ class ProjectMachine:
 
     def take_touched(self) -> Touched:
         """Return what was touched since the last call, and begin anew."""
+        for question, annotator in self._unsettled:
+            self._settle(question, annotator)
+        self._unsettled = []
         touched, self.touched = self.touched, Touched()
         return touched
 
@@ -91,24 +96,29 @@ class ProjectMachine:
         item = memory.item_of(question, event.item_id, at)
         annotator = memory.annotator_of(question, event.annotator_id, at)
         truth, credit = item.truth.judge(value) if item.truth is not None else _NOT_JUDGED
+        annotation_id, step, revision = event.annotation_id, event.step, event.revision
         label = LabelRecord(
-            event.annotation_id, question.question_id, item.item_id, annotator.annotator_id, event.step, event.revision,
-            value, at, at, event.revision, duration, version, False, truth, credit, True,
+            annotation_id, question.question_id, item.item_id, annotator.annotator_id, step, revision,
+            value, at, at, revision, duration, version, False, truth, credit, True,
         )  # fmt: skip
-        self.touched.labels.append(label)
+        self.touched.label_rows.append((
+            self.record.project_id, question.question_id, item.item_id, annotation_id, annotator.annotator_id, step,
+            revision, value, at, at, duration, truth, None if credit is None else credit / CREDIT_UNITS,
+            self._settings.generation, version, 0,
+        ))  # fmt: skip
         memory.remember(label)
         self._put_on_item(label, item, question, at, version)
-        self._count(1, label, question, annotator, version)
-        if duration is not None:
-            annotator.duration_p50.update(duration)
-            annotator.duration_p90.update(duration)
+        pending = annotator.pending
+        if not pending:
+            self._unsettled.append((question, annotator))
+        pending.append(label)
         if credit is not None:
             self._judge_first(label, question, annotator, at, version)
 
     def _replace(
         self, label: LabelRecord, event: Submitted, value: str, question: QuestionRecord, at: int, version: int
     ) -> None:
-        self._count(-1, label, question, question.annotators[label.annotator_id], version)
+        self._count(-1, label, question, self._settled_annotator_of(label, question), version)
         item = self.memory.item_of(question, event.item_id, at)
         annotator = self.memory.annotator_of(question, event.annotator_id, at)
         if item.item_id != label.item_id:
@@ -119,7 +129,7 @@ class ProjectMachine:
         label.value, label.occurred_at, label.duration_ms = value, at, event.duration_ms
         label.truth, label.credit = item.truth.judge(value) if item.truth is not None else _NOT_JUDGED
         self._count(1, label, question, annotator, version)
-        self._touch_label(label, version)
+        self._write_label(label, version)
         self._touch_item(question, item, at, version)
         if label.credit is not None and not label.is_judged:
             self._judge_first(label, question, annotator, at, version)
@@ -128,11 +138,11 @@ class ProjectMachine:
         self, label: LabelRecord, revision: int, question: QuestionRecord, at: int, version: int
     ) -> None:
         """Let a label belong to the window of its lowest revision, which has come late."""
-        annotator = question.annotators[label.annotator_id]
+        annotator = self._settled_annotator_of(label, question)
         self._count(-1, label, question, annotator, version)
         label.first_at, label.first_revision = at, revision
         self._count(1, label, question, annotator, version)
-        self._touch_label(label, version)
+        self._write_label(label, version)
         item = question.items[label.item_id]
         item.oldest_label_at = min(item.oldest_label_at, at)
         self._touch_item(question, item, at, version)
@@ -152,13 +162,12 @@ class ProjectMachine:
 
     def _remove(self, label: LabelRecord, at: int, version: int) -> None:
         question = self.record.questions[label.question_id]
-        self._count(-1, label, question, question.annotators[label.annotator_id], version)
+        self._count(-1, label, question, self._settled_annotator_of(label, question), version)
         item = question.items[label.item_id]
         item.labels = [other for other in item.labels if other is not label]
         self._touch_item(question, item, at, version)
         self.memory.forget_label(label)
-        self._touch_label(label, version)
-        label.is_gone = True
+        self._write_label(label, version, is_deleted=1)
 
     # Known answers
 
@@ -190,12 +199,12 @@ class ProjectMachine:
         judged = truth.judge(label.value)
         if judged == (label.truth, label.credit):
             return
-        annotator = question.annotators[label.annotator_id]
+        annotator = self._settled_annotator_of(label, question)
         if label.credit is not None:
             self._count_judged(-1, label, question, annotator, version)
         label.truth, label.credit = judged
         self._count_judged(1, label, question, annotator, version)
-        self._touch_label(label, version)
+        self._write_label(label, version)
         if not label.is_judged:
             self._judge_first(label, question, annotator, at, version)
 
@@ -219,6 +228,17 @@ class ProjectMachine:
             )
 
     # Changes
+
+    def _settled_annotator_of(self, label: LabelRecord, question: QuestionRecord) -> AnnotatorRecord:
+        """Return the annotator of a label that is counted, now if it was not yet."""
+        annotator = question.annotators[label.annotator_id]
+        if label.is_pending:
+            self._settle(question, annotator)
+        return annotator
+
+    def _settle(self, question: QuestionRecord, annotator: AnnotatorRecord) -> None:
+        if annotator.pending:
+            settle(self.record, question, annotator, self.memory.window_of, self.touched)
 
     def _count(
         self, sign: int, label: LabelRecord, question: QuestionRecord, annotator: AnnotatorRecord, version: int
@@ -244,14 +264,14 @@ class ProjectMachine:
         item = question.items[label.item_id]
         item.labels = [other for other in item.labels if other is not label]
         self._touch_item(question, item, item.last_at, version)
-        key = (self.record.project_id, question.question_id, label.item_id, label.annotation_id)
-        self.touched.gone_labels.append((key, version))
+        self._write_label(label, version, is_deleted=1)
 
-    def _touch_label(self, label: LabelRecord, version: int) -> None:
+    def _write_label(self, label: LabelRecord, version: int, *, is_deleted: int = 0) -> None:
         label.version = version
-        if not label.is_dirty:
-            label.is_dirty = True
-            self.touched.labels.append(label)
+        row = label_row(
+            label, project_id=self.record.project_id, generation=self._settings.generation, is_deleted=is_deleted
+        )
+        self.touched.label_rows.append(row)
 
     def _touch_item(self, question: QuestionRecord, item: ItemRecord, at: int, version: int) -> None:
         if at > item.last_at:

@@ -45,10 +45,8 @@ class RowMaker:
             (rows.CLASS_WINDOWS, touched.class_windows, self._class_window),
             (rows.CONFUSION, touched.confusion, self._confusion),
         )
-        if touched.gone_labels or touched.labels:
-            into = out.setdefault(rows.LABELS.name, [])
-            into.extend(self._gone_label(*gone) for gone in touched.gone_labels)
-            into.extend(map(self._label, touched.labels))
+        if touched.label_rows:
+            out.setdefault(rows.LABELS.name, []).extend(touched.label_rows)
         for table, records, maker in makers:
             if records:
                 out.setdefault(table.name, []).extend([maker(*record) for record in records])
@@ -56,19 +54,6 @@ class RowMaker:
             out.setdefault(rows.DRIFT.name, []).extend(map(self._drift, touched.drifts))
         if touched.project is not None:
             out.setdefault(rows.PROJECTS.name, []).append(self._project(touched.project))
-
-    def _label(self, label: LabelRecord) -> Row:
-        label.is_dirty = False
-        credit = label.credit
-        return (
-            self._project_id, label.question_id, label.item_id, label.annotation_id,
-            label.annotator_id, label.step, label.revision, label.value, label.occurred_at, label.first_at,
-            label.duration_ms, label.truth, None if credit is None else credit / CREDIT_UNITS,
-            self._generation, label.version, 1 if label.is_gone else 0,
-        )  # fmt: skip
-
-    def _gone_label(self, key: Row, version: int) -> Row:
-        return (*key, "", "", 0, "", 0, 0, None, None, None, self._generation, version, 1)
 
     def _item(self, question: QuestionRecord, item: ItemRecord) -> Row:
         item.is_dirty = False
@@ -157,6 +142,17 @@ class RowMaker:
             record.unmatched_retractions, int(record.is_unordered),
             self._generation, record.version, 0,
         )  # fmt: skip
+
+
+def label_row(label: LabelRecord, *, project_id: str, generation: int, is_deleted: int = 0) -> Row:
+    """Return the row of a label."""
+    credit = label.credit
+    return (
+        project_id, label.question_id, label.item_id, label.annotation_id,
+        label.annotator_id, label.step, label.revision, label.value, label.occurred_at, label.first_at,
+        label.duration_ms, label.truth, None if credit is None else credit / CREDIT_UNITS,
+        generation, label.version, is_deleted,
+    )  # fmt: skip
 
 
 def plurality(labels: list[LabelRecord]) -> tuple[int, str | None, float | None]:

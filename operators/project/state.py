@@ -22,6 +22,8 @@ class LabelRecord(msgspec.Struct, array_like=True, gc=False):
         Time and number of the lowest revision known: they decide the label's window.
     is_judged
         Whether the label has been judged once; only the first judgement enters sequential statistics.
+    is_pending
+        Whether its contribution still waits to be counted, with others of its annotator.
     truth, credit
         Class held against the label and the credit given, in millionths; None while the answer is not known.
     """
@@ -41,8 +43,7 @@ class LabelRecord(msgspec.Struct, array_like=True, gc=False):
     is_judged: bool = False
     truth: str | None = None
     credit: int | None = None
-    is_dirty: bool = False
-    is_gone: bool = False
+    is_pending: bool = False
 
 
 class Truth(msgspec.Struct, array_like=True, gc=False):
@@ -102,7 +103,13 @@ class WindowRecord(msgspec.Struct, array_like=True, gc=False):
 
 
 class AnnotatorRecord(msgspec.Struct, array_like=True, gc=False):
-    """One annotator under one question."""
+    """One annotator under one question.
+
+    Parameters
+    ----------
+    pending
+        New labels that are still to be counted; empty between batches.
+    """
 
     annotator_id: str
     first_at: int
@@ -118,6 +125,7 @@ class AnnotatorRecord(msgspec.Struct, array_like=True, gc=False):
     drifts: int = 0
     version: int = 0
     is_dirty: bool = False
+    pending: list[LabelRecord] = []
 
 
 class QuestionRecord(msgspec.Struct, array_like=True, gc=False):

@@ -7,7 +7,6 @@ from operators.project.state import (
     AnnotatorRecord,
     Count,
     ItemRecord,
-    LabelRecord,
     ProjectRecord,
     QuestionRecord,
     WindowCounts,
@@ -31,15 +30,17 @@ class DriftFinding:
 
 @dataclass(slots=True)
 class Touched:
-    """Records by table, in the order in which they were first touched, with what their keys need."""
+    """Records by table, in the order in which they were first touched, with what their keys need.
 
-    labels: list[LabelRecord] = field(default_factory=list)
+    Labels are there as rows: most are written once, when they come, and their values are at hand then.
+    """
+
+    label_rows: list[tuple[Any, ...]] = field(default_factory=list)
     items: list[tuple[QuestionRecord, ItemRecord]] = field(default_factory=list)
     annotators: list[tuple[QuestionRecord, AnnotatorRecord]] = field(default_factory=list)
     annotator_windows: list[tuple[QuestionRecord, WindowRecord, str, WindowCounts]] = field(default_factory=list)
     project_windows: list[tuple[QuestionRecord, WindowRecord]] = field(default_factory=list)
     class_windows: list[tuple[QuestionRecord, WindowRecord, str, Count]] = field(default_factory=list)
     confusion: list[tuple[QuestionRecord, AnnotatorRecord, str, str, Count]] = field(default_factory=list)
-    gone_labels: list[tuple[Any, ...]] = field(default_factory=list)
     drifts: list[DriftFinding] = field(default_factory=list)
     project: ProjectRecord | None = None
