@@ -8,8 +8,8 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
-from tests.support.broker import running_broker
 from tests.support.kafka.jars import BrokerUnavailableError
+from tests.support.kafka.node import Broker
 
 TOPIC, DEAD_LETTER_TOPIC, PARTITIONS = "labelpulse.events", "labelpulse.dead-letters", 4
 FLUSH_SECONDS_MAX = 120.0
@@ -26,14 +26,16 @@ def kafka_source(log: Path) -> Iterator[str]:
     BrokerUnavailableError
         If Java, Maven or the jars cannot be had, or the broker does not start.
     """
-    with (
-        tempfile.TemporaryDirectory(prefix="labelpulse-throughput-kafka-") as folder,
-        running_broker(data=Path(folder)) as broker,
-    ):
-        broker.create_topic(name=TOPIC, partitions=PARTITIONS, config=STAMPED)
-        broker.create_topic(name=DEAD_LETTER_TOPIC, partitions=1)
-        _fill(broker.bootstrap, log)
-        yield f"kafka://{broker.bootstrap}/{TOPIC}"
+    with tempfile.TemporaryDirectory(prefix="labelpulse-throughput-kafka-", ignore_cleanup_errors=True) as folder:
+        broker = Broker(data=Path(folder))
+        try:
+            broker.start()
+            broker.create_topic(name=TOPIC, partitions=PARTITIONS, config=STAMPED)
+            broker.create_topic(name=DEAD_LETTER_TOPIC, partitions=1)
+            _fill(broker.bootstrap, log)
+            yield f"kafka://{broker.bootstrap}/{TOPIC}"
+        finally:
+            broker.kill()
 
 
 def _fill(bootstrap: str, log: Path) -> None:

@@ -23,13 +23,11 @@ BRACKETS_MAX = 100
 
 
 @dataclass(slots=True)
-class EventBatch:
-    """Events of one shard from one partition, in log order; the lists run in parallel.
+class ProjectEvents:
+    """Events of one project from one partition, in log order; the lists run in parallel.
 
     Parameters
     ----------
-    shard
-        Name of the shard.
     times
         Time of each event, microseconds since the epoch.
     offsets
@@ -38,13 +36,25 @@ class EventBatch:
         The bytes of each event's record, for a dead letter should it be refused later.
     """
 
-    shard: str
-    stream: str
-    partition: int
     events: list[FoldableEvent] = field(default_factory=list)
     times: list[int] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class EventBatch:
+    """Events of one shard from one partition, by project; `shard` is the shard's name."""
+
+    shard: str
+    stream: str
+    partition: int
+    projects: dict[str, ProjectEvents] = field(default_factory=dict)
+
+    @property
+    def last_offset(self) -> int:
+        """Greatest position of a record in the batch."""
+        return max(events.offsets[-1] for events in self.projects.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,7 @@ class Decoder:
 
     def _split(self, batch: RecordBatch) -> tuple[dict[str, EventBatch], list[DeadLetter]]:
         by_shard: dict[str, EventBatch] = {}
-        by_project: dict[str, EventBatch] = {}
+        by_project: dict[str, ProjectEvents] = {}
         dead: list[DeadLetter] = []
         decode, sizes_cut = self.decode, batch.sizes_cut
         minimum, maximum = self._settings.occurred_at_min, self._settings.occurred_at_max
@@ -136,18 +146,19 @@ class Decoder:
                 continue
             into = by_project.get(event.project_id)
             if into is None:
-                into = by_project[event.project_id] = self._batch_of(event.project_id, by_shard, batch)
+                into = by_project[event.project_id] = self._events_of(event.project_id, by_shard, batch)
             into.events.append(event)
             into.times.append(at)
             into.offsets.append(batch.offsets[index])
             into.payloads.append(payload)
         return by_shard, dead
 
-    def _batch_of(self, project_id: str, by_shard: dict[str, EventBatch], batch: RecordBatch) -> EventBatch:
+    def _events_of(self, project_id: str, by_shard: dict[str, EventBatch], batch: RecordBatch) -> ProjectEvents:
         key = shard_of_project(project_id, shards=self._settings.shards)
         if key not in by_shard:
             by_shard[key] = EventBatch(key, batch.stream, batch.partition)
-        return by_shard[key]
+        events = by_shard[key].projects[project_id] = ProjectEvents()
+        return events
 
     def _check_future(self, event: FoldableEvent, at: int, batch: RecordBatch, index: int) -> None:
         if batch.stamps is not None:

@@ -7,7 +7,7 @@ import msgspec
 
 from operators.accounts import Account, Accounts
 from operators.decode import DeadLetter, EventBatch, IntakeReport
-from operators.project.machine import DUPLICATE, FOLDED, ProjectMachine
+from operators.project.machine import ProjectMachine
 from operators.project.rows import RowMaker
 from operators.project.settings import FoldSettings
 from operators.project.state import ProjectRecord
@@ -62,25 +62,20 @@ class Shard:
         account = self._accounts.of(batch.stream, batch.partition, batch.shard)
         first_version = row_version(generation=self._settings.generation, offset=0)
         touched: dict[str, tuple[ProjectMachine, RowMaker]] = {}
-        folded = duplicate = 0
-        for event, at, offset, payload in zip(
-            batch.events, batch.times, batch.offsets, batch.payloads, strict=True
-        ):
-            project_id = event.project_id
-            found = touched.get(project_id)
-            if found is None:
-                found = touched[project_id] = self._project_of(project_id, batch)
-            outcome = found[0].fold(event, at, first_version + offset)
-            if outcome is FOLDED:
-                folded += 1
-            elif outcome is DUPLICATE:
-                duplicate += 1
-            else:
-                self._refuse(DeadLetter(offset, Stage.FOLD, ErrorCode(outcome), _DETAILS[outcome], payload,
-                                        len(payload), project_id), account, batch, out)  # fmt: skip
-        account.folded += folded
-        account.duplicate += duplicate
-        account.offset = batch.offsets[-1]
+        for project_id, events in batch.projects.items():
+            touched[project_id] = self._project_of(project_id, batch)
+            folded, duplicate, refused = touched[project_id][0].fold_all(
+                events.events, events.times, [first_version + offset for offset in events.offsets]
+            )
+            account.folded += folded
+            account.duplicate += duplicate
+            for index, code in refused:
+                payload = events.payloads[index]
+                letter = DeadLetter(
+                    events.offsets[index], Stage.FOLD, code, _DETAILS[code], payload, len(payload), project_id
+                )
+                self._refuse(letter, account, batch, out)
+        account.offset = batch.last_offset
         self._accounts.add_row(account, batch.stream, batch.partition, out)
         return touched
 

@@ -19,7 +19,8 @@ MAY_IMPORT = {
 SCHEMAS_LIBRARIES = {"pydantic", "pydantic_core"}
 STATS_LIBRARIES = {"numpy", "scipy", "river", "msgspec", "rapidfuzz"}
 STATS_STANDARD_LIBRARY = {
-    "abc", "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools", "math", "statistics", "typing",
+    "abc", "bisect", "collections", "dataclasses", "enum", "functools", "heapq", "itertools", "math", "statistics",
+    "typing",
 }  # fmt: skip
 CLOCKS = {
     ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time"),

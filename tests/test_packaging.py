@@ -17,8 +17,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("flows", "operators", "sinks", "schemas", "monitor")
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-build.lock")
-IMPORTED_AS = {"backports-zstd": "backports", "clickhouse-connect": "clickhouse_connect", "confluent-kafka": "confluent_kafka"}
-IMPORTED_AS |= {"pydantic-settings": "pydantic_settings"}
+IMPORTED_AS = {
+    "backports-zstd": "backports",
+    "clickhouse-connect": "clickhouse_connect",
+    "confluent-kafka": "confluent_kafka",
+    "pydantic-settings": "pydantic_settings",
+}
 NOT_IMPORTED = {"tzdata", "chdb"}
 """Needed at run time without being imported by us: time zone data, and the engine behind clickhouse-connect."""
 BROUGHT_ALONG = {"pydantic_core"}
@@ -114,8 +118,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, folder / name)
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder / "dist"), str(folder)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "dist"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     (built,) = (folder / "dist").iterdir()
     return built
 

@@ -1,5 +1,7 @@
 """The fold of one project: events in log order change its state; what they touch is noted for writing."""
 
+from collections.abc import Callable, Sequence
+
 from operators.events import FoldableEvent, Gold, Retracted, Submitted
 from operators.project.contributions import contribute, contribute_judged, settle, touch_annotator
 from operators.project.memory import Memory
@@ -43,19 +45,38 @@ class ProjectMachine:
         self._settings = settings
         self._unsettled: list[tuple[QuestionRecord, AnnotatorRecord]] = []
 
-    def fold(self, event: FoldableEvent, at: int, version: int) -> Outcome:
-        """Fold one event of time `at`, in microseconds since the epoch, that stands in the log at `version`."""
-        record = self.record
-        if at > record.newest_at:
-            self.memory.advance(at)
-        record.version = version
+    def fold_all(
+        self, events: Sequence[FoldableEvent], times: Sequence[int], versions: Sequence[int]
+    ) -> tuple[int, int, list[tuple[int, ErrorCode]]]:
+        """Fold events in log order.
+
+        Parameters
+        ----------
+        events, times, versions
+            Each event, at least one, with its time in microseconds since the epoch and the version its rows get.
+
+        Returns
+        -------
+        folded, duplicate, refused
+            How many were folded, how many were duplicates, and the index of each other one with the reason.
+        """
+        record, memory = self.record, self.memory
+        folded = duplicate = 0
+        refused: list[tuple[int, ErrorCode]] = []
+        for index, event in enumerate(events):
+            at = times[index]
+            if at > record.newest_at:
+                memory.advance(at)
+            outcome = _FOLDS[type(event)](self, event, at, versions[index])
+            if outcome is FOLDED:
+                folded += 1
+            elif outcome is DUPLICATE:
+                duplicate += 1
+            else:
+                refused.append((index, ErrorCode(outcome)))
+        record.version = versions[-1]
         self.touched.project = record
-        if type(event) is Submitted:
-            return self._submit(event, at, version)
-        if type(event) is Gold:
-            return self._set_gold(event, at, version)
-        assert type(event) is Retracted
-        return self._retract(event, at, version)
+        return folded, duplicate, refused
 
     def take_touched(self) -> Touched:
         """Return what was touched since the last call, and begin anew."""
@@ -68,18 +89,22 @@ class ProjectMachine:
     # Submissions
 
     def _submit(self, event: Submitted, at: int, version: int) -> Outcome:
-        memory = self.memory
-        label = memory.label_of(event.annotation_id, event.question_id)
+        memory, record = self.memory, self.record
+        annotation_id, event_id = event.annotation_id, event.event_id
+        label = None
+        if annotation_id in memory.annotations:
+            label = memory.label_of(annotation_id, event.question_id)
         if label is None and at < memory.horizon:
             return ErrorCode.LATE
-        question = memory.question_of(event.question_id)
+        question = record.questions.get(event.question_id) or memory.question_of(event.question_id)
         value = question.classes.get(event.label.value) or memory.class_of(question, event.label.value)
         if value is None:
             return ErrorCode.TOO_MANY_CLASSES
-        if memory.is_seen(event.event_id):
+        if event_id in record.seen or event_id in record.seen_before:
             return DUPLICATE
-        if event.annotation_id in self.record.retracted and memory.is_retracted(event.annotation_id):
-            memory.match_retraction(event.annotation_id)
+        record.seen.add(event_id)
+        if annotation_id in record.retracted and memory.is_retracted(annotation_id):
+            memory.match_retraction(annotation_id)
             return FOLDED
         if label is None:
             self._insert(event, value, question, at, version)
@@ -92,19 +117,26 @@ class ProjectMachine:
         return DUPLICATE
 
     def _insert(self, event: Submitted, value: str, question: QuestionRecord, at: int, version: int) -> None:
-        memory, duration = self.memory, event.duration_ms
-        item = memory.item_of(question, event.item_id, at)
-        annotator = memory.annotator_of(question, event.annotator_id, at)
+        """Take in a new label; most of what comes does, so lookups that usually succeed stand here as they are."""
+        memory, touched, record = self.memory, self.touched, self.record
+        item = question.items.get(event.item_id)
+        if item is None or item.last_at < memory.horizon:
+            item = memory.item_of(question, event.item_id, at)
+        annotator = question.annotators.get(event.annotator_id)
+        if annotator is None or at < annotator.last_at or annotator.last_at < memory.annotator_horizon:
+            annotator = memory.annotator_of(question, event.annotator_id, at)
+        else:
+            annotator.last_at = at
         truth, credit = item.truth.judge(value) if item.truth is not None else _NOT_JUDGED
-        annotation_id, step, revision = event.annotation_id, event.step, event.revision
+        annotation_id, step, revision, duration = event.annotation_id, event.step, event.revision, event.duration_ms
+        item_id, annotator_id, question_id = item.item_id, annotator.annotator_id, question.question_id
         label = LabelRecord(
-            annotation_id, question.question_id, item.item_id, annotator.annotator_id, step, revision,
+            annotation_id, question_id, item_id, annotator_id, step, revision,
             value, at, at, revision, duration, version, False, truth, credit, True,
         )  # fmt: skip
-        self.touched.label_rows.append((
-            self.record.project_id, question.question_id, item.item_id, annotation_id, annotator.annotator_id, step,
-            revision, value, at, at, duration, truth, None if credit is None else credit / CREDIT_UNITS,
-            self._settings.generation, version, 0,
+        touched.label_rows.append((
+            record.project_id, question_id, item_id, annotation_id, annotator_id, step, revision, value, at, at,
+            duration, truth, None if credit is None else credit / CREDIT_UNITS, self._settings.generation, version, 0,
         ))  # fmt: skip
         memory.remember(label)
         self._put_on_item(label, item, question, at, version)
@@ -284,6 +316,13 @@ class ProjectMachine:
         if not item.is_dirty:
             item.is_dirty = True
             self.touched.items.append((question, item))
+
+
+_FOLDS: dict[type, Callable[..., Outcome]] = {
+    Submitted: ProjectMachine._submit,
+    Retracted: ProjectMachine._retract,
+    Gold: ProjectMachine._set_gold,
+}
 
 
 def _truth_of(event: Gold, at: int) -> Truth:

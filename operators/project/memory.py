@@ -36,16 +36,21 @@ class Memory:
     ----------
     horizon
         The clock less the retention, in microseconds since the epoch: what is older is absent.
+    annotator_horizon
+        The same for annotators.
+    annotations
+        Labels by annotation, those that are absent by now included; read by `labels_of` and `label_of`.
     """
 
     def __init__(self, record: ProjectRecord, settings: FoldSettings) -> None:
         self.record = record
-        self._annotations: dict[str, LabelRecord | list[LabelRecord]] = {}
+        self.annotations: dict[str, LabelRecord | list[LabelRecord]] = {}
         self._settings = settings
         self._window = settings.window
         self._horizon_lag = settings.disorder + settings.retention
         self._annotator_horizon_lag = settings.disorder + settings.annotator_retention
         self.horizon = record.newest_at - self._horizon_lag
+        self.annotator_horizon = record.newest_at - self._annotator_horizon_lag
         for question in record.questions.values():
             for item in question.items.values():
                 for label in item.labels:
@@ -56,6 +61,7 @@ class Memory:
         record = self.record
         record.newest_at = newest_at
         self.horizon = newest_at - self._horizon_lag
+        self.annotator_horizon = newest_at - self._annotator_horizon_lag
         if newest_at >= record.seen_until:
             record.seen_before, record.seen = record.seen, set()
             record.seen_until = newest_at + self._horizon_lag
@@ -91,8 +97,6 @@ class Memory:
 
     def label_of(self, annotation_id: str, question_id: str) -> LabelRecord | None:
         """Return the label in force of an annotation under a question."""
-        if annotation_id not in self._annotations:
-            return None
         labels = self.labels_of(annotation_id)
         return next((label for label in labels if label.question_id == question_id), None)
 
@@ -124,7 +128,7 @@ class Memory:
     def annotator_of(self, question: QuestionRecord, annotator_id: str, at: int) -> AnnotatorRecord:
         """Return the record of an annotator who was active at `at`, new if there is none or it is too old."""
         annotator = question.annotators.get(annotator_id)
-        if annotator is None or annotator.last_at < self.record.newest_at - self._annotator_horizon_lag:
+        if annotator is None or annotator.last_at < self.annotator_horizon:
             annotator = question.annotators[annotator_id] = self._new_annotator(annotator_id, at)
             self.record.annotators += 1
         if at > annotator.last_at:
@@ -143,20 +147,20 @@ class Memory:
 
     def remember(self, label: LabelRecord) -> None:
         """Enter a label under its annotation. Most have one label, and go without a list of their own."""
-        found = self._annotations.setdefault(label.annotation_id, label)
+        found = self.annotations.setdefault(label.annotation_id, label)
         if found is not label:
-            self._annotations[label.annotation_id] = [*self._remembered(label.annotation_id), label]
+            self.annotations[label.annotation_id] = [*self._remembered(label.annotation_id), label]
 
     def forget_label(self, label: LabelRecord) -> None:
         """Remove a label from its annotation."""
         remaining = [other for other in self._remembered(label.annotation_id) if other is not label]
         if remaining:
-            self._annotations[label.annotation_id] = remaining
+            self.annotations[label.annotation_id] = remaining
         else:
-            del self._annotations[label.annotation_id]
+            del self.annotations[label.annotation_id]
 
     def _remembered(self, annotation_id: str) -> list[LabelRecord]:
-        found = self._annotations.get(annotation_id)
+        found = self.annotations.get(annotation_id)
         if found is None:
             return []
         return found if isinstance(found, list) else [found]
@@ -194,7 +198,7 @@ class Memory:
                 self.forget_old_labels(item)
         for start in [start for start in question.windows if start + self._settings.window <= self.horizon]:
             del question.windows[start]
-        oldest = self.record.newest_at - self._annotator_horizon_lag
+        oldest = self.annotator_horizon
         for annotator_id in [key for key, annotator in question.annotators.items() if annotator.last_at < oldest]:
             del question.annotators[annotator_id]
 
