@@ -129,15 +129,19 @@ class Decoder:
         by_shard: dict[str, EventBatch] = {}
         by_project: dict[str, ProjectEvents] = {}
         dead: list[DeadLetter] = []
-        decode, sizes_cut = self.decode, batch.sizes_cut
+        fast, decode = self._decode, self.decode
+        offsets, sizes_cut, has_stamps = batch.offsets, batch.sizes_cut, batch.stamps is not None
         minimum, maximum = self._settings.occurred_at_min, self._settings.occurred_at_max
         for index, payload in enumerate(batch.payloads):
             try:
                 if sizes_cut and index in sizes_cut:
                     raise _Refused(ErrorCode.OVERSIZED, f"{sizes_cut[index]} bytes")
-                event = decode(payload)
+                try:
+                    event = fast(payload) if len(payload) <= FLAT_BYTES_MAX and payload.isascii() else decode(payload)
+                except msgspec.MsgspecError:
+                    event = decode(payload)
                 at = (event.occurred_at - EPOCH) // MICROSECOND
-                if event.received_at is not None or batch.stamps is not None:
+                if has_stamps or event.received_at is not None:
                     self._check_future(event, at, batch, index)
                 if not minimum <= at < maximum:
                     raise _Refused(ErrorCode.TIMESTAMP_OUT_OF_RANGE, self._range_detail(at))
@@ -149,7 +153,7 @@ class Decoder:
                 into = by_project[event.project_id] = self._events_of(event.project_id, by_shard, batch)
             into.events.append(event)
             into.times.append(at)
-            into.offsets.append(batch.offsets[index])
+            into.offsets.append(offsets[index])
             into.payloads.append(payload)
         return by_shard, dead
 

@@ -66,7 +66,7 @@ def test_errors_carry_their_code(client: Client) -> None:
 
 @pytest.mark.parametrize("kind", [FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER, FaultKind.HALF_ANSWER])
 def test_a_cut_answer_is_an_error(front: ClickHouseFront, client: Client, kind: FaultKind) -> None:
-    """A connection that ends too early is never taken for an answer, and the statement took effect or not as it says."""
+    """A connection that ends too early is never taken for an answer; the statement took effect or not as it says."""
     front.inject(Fault(kind, "INSERT INTO numbers", times=2))
     with pytest.raises(OperationalError):
         client.command("INSERT INTO numbers SELECT number, '' FROM system.numbers LIMIT 5")

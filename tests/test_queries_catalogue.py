@@ -154,7 +154,7 @@ def test_mistakes_are_answered_plainly(client: Client) -> None:
     """Unknown queries, parameters, formats and databases are told in one line, with what there is."""
     with pytest.raises(ConfigurationError, match="no query 'annotaters'") as refused:
         run_query(client, "annotaters", format="json")
-    assert refused.value.remedy == "Did you mean 'annotators'?"
+    assert refused.value.remedy == "did you mean 'annotators'?"
     with pytest.raises(ConfigurationError, match="no parameter 'annotator'") as refused:
         run_query(client, "items", format="json", parameters={"annotator": "w"})
     assert "project, question, since, until, limit" in refused.value.remedy

@@ -51,7 +51,7 @@ class Parameter:
             return str(value) if self.type == "String" else _timestamp(value)
         except ValueError as error:
             raise ConfigurationError(
-                f"{value!r} is no value for {self.name}: {error}.", remedy=f"Give {self.meaning}."
+                f"{value!r} is no value for {self.name}: {error}", remedy=f"give {self.meaning}"
             ) from error
 
 

@@ -63,8 +63,8 @@ def find_query(name: str) -> NamedQuery:
     if name in QUERIES:
         return QUERIES[name]
     close = get_close_matches(name, QUERIES, n=1)
-    hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(QUERIES)}."
-    raise ConfigurationError(f"There is no query {name!r}.", remedy=hint)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(QUERIES)}"
+    raise ConfigurationError(f"there is no query {name!r}", remedy=hint)
 
 
 def run_query(
@@ -102,7 +102,7 @@ def run_query(
         If the database does not answer.
     """
     if format not in FORMATS:
-        raise ConfigurationError(f"There is no format {format!r}.", remedy=f"There are {', '.join(FORMATS)}.")
+        raise ConfigurationError(f"there is no format {format!r}", remedy=f"there are {', '.join(FORMATS)}")
     query = find_query(name)
     bound = _bound(query, parameters or {})
     settings = [_OUTPUT_SETTINGS]
@@ -137,8 +137,8 @@ def _bound(query: NamedQuery, parameters: Mapping[str, Any]) -> dict[str, Any]:
     unknown = [name for name in unknown if parameters[name] is not None]
     if unknown:
         raise ConfigurationError(
-            f"The query {query.name!r} has no parameter {unknown[0]!r}.",
-            remedy=f"It has {', '.join(query.parameters)}.",
+            f"the query {query.name!r} has no parameter {unknown[0]!r}",
+            remedy=f"it has {', '.join(query.parameters)}",
         )
     bound: dict[str, Any] = {}
     for name, parameter in query.parameters.items():
@@ -151,14 +151,14 @@ def _told(query: NamedQuery, error: ClickHouseError, database: str) -> Labelpuls
     code = error.code if isinstance(error, Error) else None
     if code == _TOO_MANY_ROWS:
         return ConfigurationError(
-            f"The query {query.name!r} has more than {ROWS_MAX:,} rows.", remedy="Narrow it, or give a limit."
+            f"the query {query.name!r} has more than {ROWS_MAX:,} rows", remedy="narrow it, or give a limit"
         )
     if code in (_UNKNOWN_DATABASE, _UNKNOWN_TABLE, _UNKNOWN_COLUMN):
         return IncompatibleStateError(
-            f"Database {database!r} lacks what the query {query.name!r} reads.",
-            remedy="Run `labelpulse migrate --clickhouse DSN`.",
+            f"database {database!r} lacks what the query {query.name!r} reads",
+            remedy="run `labelpulse migrate --clickhouse DSN`",
         )
     if code is None:
-        return UnavailableError("The database does not answer.", remedy="Check that ClickHouse runs, and its address.")
+        return UnavailableError("the database does not answer", remedy="check that ClickHouse runs, and its address")
     text = " ".join(_TRAILER.sub("", _PREFIX.sub("", str(error))).split())
-    return UnavailableError(f"The query {query.name!r} failed: {text}")
+    return UnavailableError(f"the query {query.name!r} failed: {text}")

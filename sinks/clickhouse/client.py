@@ -79,8 +79,8 @@ def _connect_embedded(path: str) -> Client:
         return clickhouse_connect.get_client(interface="chdb", path=path)
     except ImportError as error:
         raise ConfigurationError(
-            "The embedded database needs the package chdb, which is not installed.",
-            remedy="Install chdb, or use a ClickHouse server (clickhouse://HOST:8123).",
+            "the embedded database needs the package chdb, which is not installed",
+            remedy="install chdb, or use a ClickHouse server (clickhouse://HOST:8123)",
         ) from error
     except ClickHouseError as error:
         raise _embedded_error(path, error) from error
@@ -91,8 +91,8 @@ def _make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UnavailableError(
-            f"The embedded database cannot have its folder {path}: {error.strerror}.",
-            remedy="Choose another path in --clickhouse chdb:///PATH.",
+            f"the embedded database cannot have its folder {path}: {error.strerror}",
+            remedy="choose another path in --clickhouse chdb:///PATH",
         ) from error
 
 
@@ -105,8 +105,8 @@ def _require_free(path: Path) -> None:
     except BlockingIOError:
         if holder is None or int(holder[1]) != os.getpid():
             raise UnavailableError(
-                f"The embedded database {path} is open in another process.",
-                remedy="End that process, or use a ClickHouse server, which several processes can use.",
+                f"the embedded database {path} is open in another process",
+                remedy="end that process, or use a ClickHouse server, which several processes can use",
             ) from None
     except OSError:
         return  # no engine has been here, or the engine will say what is wrong
@@ -115,12 +115,12 @@ def _require_free(path: Path) -> None:
 def _embedded_error(path: str, error: ClickHouseError) -> UnavailableError:
     if "already initialized with path" in str(error):
         return UnavailableError(
-            f"The embedded database {path} cannot be opened: this process has another one open.",
-            remedy="Use one path for all of a process, or a ClickHouse server.",
+            f"the embedded database {path} cannot be opened: this process has another one open",
+            remedy="use one path for all of a process, or a ClickHouse server",
         )
     return UnavailableError(
-        f"The embedded database {path} cannot be opened: {plain_message(error)}.",
-        remedy="Check that the folder is writable and holds nothing but this database.",
+        f"the embedded database {path} cannot be opened: {plain_message(error)}",
+        remedy="check that the folder is writable and holds nothing but this database",
     )
 
 
@@ -138,17 +138,17 @@ def _connect_server(target: Dsn) -> Client:
     except ClickHouseError as error:
         raise _server_error(target, error) from error
     except (ValueError, TypeError, OSError) as error:
-        raise ConfigurationError(f"The options of the ClickHouse address are wrong: {error}.") from error
+        raise ConfigurationError(f"the options of the ClickHouse address are wrong: {error}") from error
 
 
 def _server_error(target: Dsn, error: ClickHouseError) -> LabelpulseError:
     code = error.code if isinstance(error, Error) else None
     if code in AUTHENTICATION_CODES:
         return ConfigurationError(
-            f"ClickHouse at {target.place} does not let the user {target.username or 'default'!r} in.",
-            remedy="Check user and password in --clickhouse clickhouse://USER:PASSWORD@HOST:8123/DATABASE.",
+            f"ClickHouse at {target.place} does not let the user {target.username or 'default'!r} in",
+            remedy="check user and password in --clickhouse clickhouse://USER:PASSWORD@HOST:8123/DATABASE",
         )
     return UnavailableError(
-        f"ClickHouse at {target.place} cannot be used: {plain_message(error)}.",
-        remedy="Check that the server runs and that host, port and scheme are right (HTTP port, usually 8123).",
+        f"ClickHouse at {target.place} cannot be used: {plain_message(error)}",
+        remedy="check that the server runs and that host, port and scheme are right (HTTP port, usually 8123)",
     )

@@ -88,7 +88,7 @@ def parse_dsn(dsn: str) -> Dsn:
     scheme, separator, rest = dsn.partition("://")
     if not separator or (scheme != EMBEDDED_SCHEME and scheme not in SCHEMES):
         raise ConfigurationError(
-            f"{redacted(dsn)!r} is not a ClickHouse address.", remedy=f"Give one such as {_EXAMPLES}."
+            f"{redacted(dsn)!r} is not a ClickHouse address", remedy=f"give one such as {_EXAMPLES}"
         )
     return _parse_embedded(rest) if scheme == EMBEDDED_SCHEME else _parse_server(dsn, SCHEMES[scheme])
 
@@ -98,9 +98,9 @@ def _parse_embedded(rest: str) -> Dsn:
     options = _parse_options(query)
     database = _checked_database(options.pop("database", DEFAULT_DATABASE))
     if options:
-        raise ConfigurationError(f"The embedded database has no option {min(options)!r}.", remedy="Leave it out.")
+        raise ConfigurationError(f"the embedded database has no option {min(options)!r}", remedy="leave it out")
     if not location:
-        raise ConfigurationError("chdb:// names no folder.", remedy=f"Give one, such as {_EXAMPLES}.")
+        raise ConfigurationError("chdb:// names no folder", remedy=f"give one, such as {_EXAMPLES}")
     path = unquote(location)
     return Dsn(database, path if path == MEMORY_PATH else os.path.abspath(os.path.expanduser(path)))
 
@@ -110,9 +110,9 @@ def _parse_server(dsn: str, interface: str) -> Dsn:
         parts = urlsplit(dsn)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise ConfigurationError(f"{redacted(dsn)!r} is not a ClickHouse address: {error}.") from error
+        raise ConfigurationError(f"{redacted(dsn)!r} is not a ClickHouse address: {error}") from error
     if not host:
-        raise ConfigurationError(f"{redacted(dsn)!r} names no host.", remedy=f"Give one such as {_EXAMPLES}.")
+        raise ConfigurationError(f"{redacted(dsn)!r} names no host", remedy=f"give one such as {_EXAMPLES}")
     options = _parse_options(parts.query)
     if options.pop("secure", "false").lower() in ("1", "true", "yes"):
         interface = "https"
@@ -128,7 +128,7 @@ def _parse_options(query: str) -> dict[str, str]:
     unknown = sorted(options.keys() - set(OPTIONS))
     if unknown:
         raise ConfigurationError(
-            f"A ClickHouse address has no option {unknown[0]!r}.", remedy=f"Known are {', '.join(OPTIONS)}."
+            f"a ClickHouse address has no option {unknown[0]!r}", remedy=f"known are {', '.join(OPTIONS)}"
         )
     return options
 
@@ -136,6 +136,6 @@ def _parse_options(query: str) -> dict[str, str]:
 def _checked_database(database: str) -> str:
     if not _DATABASE.fullmatch(database):
         raise ConfigurationError(
-            f"{database!r} is no name of a database.", remedy="Use letters, digits and underscores, no digit first."
+            f"{database!r} is no name of a database", remedy="use letters, digits and underscores, no digit first"
         )
     return database

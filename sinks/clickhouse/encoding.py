@@ -105,7 +105,7 @@ class RowEncoder:
             return _array_of(values, self._types[index])
         except _VALUE_ERRORS as error:
             column = f"{self._table}.{self._names[index]}"
-            raise TerminalSinkError(f"A value does not fit column {column}: {error}") from error
+            raise TerminalSinkError(f"a value does not fit column {column}: {error}") from error
 
 
 def row_encoders(client: Client) -> dict[str, RowEncoder]:
@@ -125,7 +125,7 @@ def row_encoders(client: Client) -> dict[str, RowEncoder]:
         missing = set(table.columns) - types.get(table.name, {}).keys()
         if missing:
             raise TerminalSinkError(
-                f"Table {table.name} lacks column {min(missing)}.", remedy="Run `labelpulse migrate --clickhouse DSN`."
+                f"table {table.name} lacks column {min(missing)}", remedy="run `labelpulse migrate --clickhouse DSN`"
             )
         columns = [(name, types[table.name][name]) for name in table.columns]
         encoders[table.name] = RowEncoder(table.name, columns, compression=compression)
@@ -146,7 +146,7 @@ def arrow_type(clickhouse_type: str) -> pa.DataType:
     wrapped = _WRAPPED.fullmatch(clickhouse_type)
     if wrapped is None:
         if clickhouse_type not in _ARROW_TYPES:
-            raise TerminalSinkError(f"Columns of type {clickhouse_type} cannot be written.")
+            raise TerminalSinkError(f"columns of type {clickhouse_type} cannot be written")
         return _ARROW_TYPES[clickhouse_type]
     inner = arrow_type(wrapped[2])
     return pa.dictionary(pa.int32(), inner) if wrapped[1] == "LowCardinality" else inner

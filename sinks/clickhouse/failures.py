@@ -39,7 +39,7 @@ def sink_error(error: Exception, *, doing: str) -> SinkError:
     error
         What the client raised.
     doing
-        What was being done, as in "Rows of labels_versions could not be written".
+        What was being done, as in "rows of labels_versions could not be written".
     """
     kind = TransientSinkError if is_transient(error) else TerminalSinkError
     return kind(f"{doing}: {plain_message(error)}")

@@ -19,7 +19,7 @@ from sinks.clickhouse.failures import UNKNOWN_DATABASE, UNKNOWN_TABLE, plain_mes
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 _STATEMENT_END = re.compile(r";[ \t]*$", flags=re.MULTILINE)
-_REMEDY = "Run `labelpulse migrate --clickhouse DSN`."
+_REMEDY = "run `labelpulse migrate --clickhouse DSN`"
 
 _CREATE_RECORDS = """
 CREATE TABLE IF NOT EXISTS schema_migrations
@@ -105,8 +105,8 @@ def apply(client: Client, database: str) -> list[Migration]:
             _apply_one(client, migration)
     except ClickHouseError as error:
         raise UnavailableError(
-            f"Database {database!r} cannot be migrated: {plain_message(error)}.",
-            remedy="Check that the user may create databases, tables and views, then run `labelpulse migrate` again.",
+            f"database {database!r} cannot be migrated: {plain_message(error)}",
+            remedy="check that the user may create databases, tables and views, then run `labelpulse migrate` again",
         ) from error
     return missing
 
@@ -125,8 +125,8 @@ def pending(client: Client, database: str) -> list[Migration]:
     for migration in migrations():
         if applied.get(migration.number, migration.sha256) != migration.sha256:
             raise IncompatibleStateError(
-                f"Migration {migration.name} of database {database!r} differs from the one in this build.",
-                remedy="Use the build that the database was made with, or another database.",
+                f"migration {migration.name} of database {database!r} differs from the one in this build",
+                remedy="use the build that the database was made with, or another database",
             )
     return [migration for migration in migrations() if migration.number not in applied]
 
@@ -144,7 +144,7 @@ def require_current(client: Client, database: str) -> None:
     missing = pending(client, database)
     if missing:
         names = ", ".join(migration.name for migration in missing)
-        raise IncompatibleStateError(f"Database {database!r} lacks migrations: {names}.", remedy=_REMEDY)
+        raise IncompatibleStateError(f"database {database!r} lacks migrations: {names}", remedy=_REMEDY)
 
 
 def _applied(client: Client, database: str) -> dict[int, str]:
@@ -154,7 +154,7 @@ def _applied(client: Client, database: str) -> dict[int, str]:
     except ClickHouseError as error:
         if isinstance(error, Error) and error.code in (UNKNOWN_DATABASE, UNKNOWN_TABLE):
             return {}
-        raise UnavailableError(f"Database {database!r} cannot be read: {plain_message(error)}.") from error
+        raise UnavailableError(f"database {database!r} cannot be read: {plain_message(error)}") from error
     records = (line.split("\t") for line in body.decode().splitlines())
     return {int(number): sha256 for number, sha256 in records}
 

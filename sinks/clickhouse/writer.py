@@ -207,8 +207,8 @@ class RowWriter:
             if self._is_closing or (seconds is not None and seconds <= 0):
                 raise SinkError(
                     f"{self._rows_added - self._rows_done} rows could not be written in time: "
-                    f"{self._last_error or 'the database is too slow'}.",
-                    remedy="With a recovery directory nothing is lost: start the flow again once the database is back.",
+                    f"{self._last_error or 'the database is too slow'}",
+                    remedy="with a recovery directory nothing is lost: start the flow again once the database is back",
                 )
             self._changed.wait(seconds)
 
@@ -258,7 +258,7 @@ class RowWriter:
         try:
             self._client.raw_insert(table, TABLES[table].columns, block, fmt=INPUT_FORMAT)
         except (ClickHouseError, HTTPError, OSError) as error:
-            raise sink_error(error, doing=f"Rows of {table} could not be written") from error
+            raise sink_error(error, doing=f"rows of {table} could not be written") from error
 
     def _note_failure(self, attempt: RetryCallState) -> None:
         error = attempt.outcome.exception() if attempt.outcome else None
@@ -274,4 +274,4 @@ class RowWriter:
 def _told(failure: Exception) -> SinkError:
     if isinstance(failure, SinkError):
         return type(failure)(failure.message, remedy=failure.remedy)
-    return TerminalSinkError(f"Rows could not be written: {type(failure).__name__}: {failure}")
+    return TerminalSinkError(f"rows could not be written: {type(failure).__name__}: {failure}")
