@@ -1,4 +1,4 @@
-"""Keeps the engine's own words off the terminal: a panic's stack trace tells an operator nothing that our error does not."""
+"""Keeps the engine's own words off the terminal: a panic's stack trace tells nothing that our error does not."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Runs the flow: opens everything, refuses what does not fit before anything is read, and ends cleanly when asked to."""
+"""Runs the flow: opens everything, refuses what does not fit before anything is read, ends cleanly when asked to."""
 
 import gc
 import os

@@ -59,9 +59,7 @@ class Accounts:
             )
         )  # fmt: skip
 
-    def add_row(
-        self, account: Account, stream: str, partition: int, out: dict[str, list[tuple[Any, ...]]]
-    ) -> None:
+    def add_row(self, account: Account, stream: str, partition: int, out: dict[str, list[tuple[Any, ...]]]) -> None:
         """Add the row of an account to `out`."""
         out.setdefault(rows.PROGRESS.name, []).append(
             (

@@ -41,7 +41,7 @@ def decode_state(data: bytes) -> ShardState:
         envelope = msgspec.msgpack.decode(data, type=_Envelope)
         if envelope.format_version != FORMAT_VERSION:
             raise IncompatibleStateError(
-                f"the recovery store holds state of format {envelope.format_version}; this version reads {FORMAT_VERSION}",
+                f"the recovery store holds state of format {envelope.format_version}; this one is {FORMAT_VERSION}",
                 remedy="go on with the version that wrote it, or start a new recovery directory",
             )
         return msgspec.msgpack.decode(envelope.state, type=ShardState, dec_hook=_from_bytes)

@@ -1,7 +1,7 @@
 """The event contract, version 1: what annotation tools say.
 
-Every event is one JSON object; ``type`` says which. Unknown extra fields are left out, never fatal. A version-2 event is
-read as version 1 with additions, so that producers may be upgraded before consumers.
+Every event is one JSON object; ``type`` says which. Unknown extra fields are left out, never fatal. A version-2
+event is read as version 1 with additions, so that producers may be upgraded before consumers.
 """
 
 from typing import Annotated, Any, Literal
@@ -43,7 +43,9 @@ class AnnotationSubmitted(Event):
     question_id: Annotated[Identifier, Field(description="The question of the project that is answered.")]
     item_id: Annotated[Identifier, Field(description="The item that is labelled.")]
     annotator_id: Annotated[Identifier, Field(description="Who answered.")]
-    annotation_id: Annotated[Identifier, Field(description="The submission; shared by its answers to several questions.")]
+    annotation_id: Annotated[
+        Identifier, Field(description="The submission; shared by its answers to several questions.")
+    ]
     revision: Annotated[int, Field(ge=0, le=REVISION_MAX, description="A higher revision replaces a lower one.")] = 0
     step: Annotated[Identifier, Field(description="The step of the workflow.")] = "annotate"
     label: Label
@@ -99,4 +101,8 @@ def parse_event(payload: bytes) -> AnyEvent:
 def event_json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of the contract."""
     schema = EVENT_ADAPTER.json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "labelpulse events, version 1", **schema}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "labelpulse events, version 1",
+        **schema,
+    }

@@ -72,7 +72,7 @@ def as_bytes(value: Any) -> Any:
     return value.encode() if isinstance(value, str) else value
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=rows, repeats=st.sampled_from([1, 3]))
 def test_what_is_written_is_what_is_read(client: Client, values: list[tuple[Any, ...]], repeats: int) -> None:
     """Values of each type, nulls, any text, any bytes, and columns that hold one value only, come back as they were."""

@@ -45,7 +45,7 @@ def outcome(read, payload):
     return event.model_dump(exclude={"schema_version"}) | {"schema_version": event.schema_version}
 
 
-def agree(payload):
+def check(payload):
     """Both readers refuse the payload, or accept it with the same values."""
     assert outcome(decoder.decode, payload) == outcome(parse_event, payload)
 
@@ -56,7 +56,7 @@ def test_the_documented_lines_are_accepted_as_they_are():
     assert (event["label"]["value"], event["duration_ms"], event["revision"]) == ("Positive", 4200, 0)
     assert outcome(decoder.decode, GOLD)["answers"][0]["weight"] == 1.0
     for sample in SAMPLES:
-        agree(sample)
+        check(sample)
 
 
 anything = st.recursive(
@@ -85,7 +85,7 @@ def test_both_readers_agree_on_changed_fields(sample, changes, removed, stamp, e
     event = json.loads(sample) | changes | ({"occurred_at": stamp} if stamp is not None else {})
     for name in removed:
         event.pop(name, None)
-    agree(json.dumps(event, ensure_ascii=ensure_ascii).encode("utf-8", "surrogatepass"))
+    check(json.dumps(event, ensure_ascii=ensure_ascii).encode("utf-8", "surrogatepass"))
 
 
 @settings(max_examples=1500, deadline=None)
@@ -94,7 +94,9 @@ def test_both_readers_agree_on_changed_fields(sample, changes, removed, stamp, e
     place=st.integers(0, 600),
     length=st.integers(0, 12),
     patch=st.binary(max_size=8)
-    | st.sampled_from([b'"type":"gold.set",', b'"\\u0074ype":"gold.set",', b"NaN", b"1e999", b"\\ud800", b"\xc3(", b"[" * 300]),
+    | st.sampled_from(
+        [b'"type":"gold.set",', b'"\\u0074ype":"gold.set",', b"NaN", b"1e999", b"\\ud800", b"\xc3(", b"[" * 300]
+    ),
 )
 @example(sample=SUBMITTED, place=1, length=0, patch=b'"z":"\xff",')
 @example(sample=SUBMITTED, place=1, length=0, patch=b'"z":' + b"[" * 150 + b"]" * 150 + b",")
@@ -103,7 +105,7 @@ def test_both_readers_agree_on_changed_fields(sample, changes, removed, stamp, e
 @example(sample=SUBMITTED, place=1, length=0, patch=b'"event_id":7,')
 def test_both_readers_agree_on_damaged_bytes(sample, place, length, patch):
     """Whatever happens to the bytes, both readers say the same, and nothing but a refusal is raised."""
-    agree(sample[:place] + patch + sample[place + length :])
+    check(sample[:place] + patch + sample[place + length :])
 
 
 def with_field(name, value):

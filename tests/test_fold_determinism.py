@@ -18,7 +18,12 @@ def test_rows_do_not_depend_on_how_the_log_is_cut(seed, settings):
     lines = random_log(seed, LogShape(events=500))
     whole = fold_log(lines, settings=settings)
     assert whole["labels_versions"] and whole["confusion_versions"]
-    for cuts in (cuts_of(len(lines), 1), cuts_of(len(lines), 7), cuts_of(len(lines), 1000), random_cuts(len(lines), seed)):
+    for cuts in (
+        cuts_of(len(lines), 1),
+        cuts_of(len(lines), 7),
+        cuts_of(len(lines), 1000),
+        random_cuts(len(lines), seed),
+    ):
         assert fold_log(lines, cuts=cuts, settings=settings) == whole
 
 

@@ -137,7 +137,9 @@ def test_a_late_label_is_a_dead_letter_and_counted_apart():
 
 def test_another_project_s_clock_makes_nothing_late():
     """Each project has its own clock."""
-    tables = fold_log([label("e0", 10 * DAY / 1e6, "a", "x", project_id="fast"), label("e1", 0, "b", "x")], settings=HOURLY)
+    tables = fold_log(
+        [label("e0", 10 * DAY / 1e6, "a", "x", project_id="fast"), label("e1", 0, "b", "x")], settings=HOURLY
+    )
     assert len(tables["labels_versions"]) == 2
 
 
@@ -215,7 +217,9 @@ def test_a_project_on_two_partitions_is_flagged():
 
     decoder, shard, flags = Decoder(DECODE_SETTINGS), Shard(ShardState({}, {}), FOLD_SETTINGS), []
     for partition in (0, 1):
-        for _, batch in decoder(batches_of([label(f"e{partition}", 0, f"a{partition}", "x")], [1], partition=partition)):
+        for _, batch in decoder(
+            batches_of([label(f"e{partition}", 0, f"a{partition}", "x")], [1], partition=partition)
+        ):
             flags += [row[-4] for row in shard.take([batch]).rows.get("projects_versions", [])]
     assert flags == [0, 1]
 

@@ -42,15 +42,15 @@ def key_of(record):
 
 @pytest.mark.kafka
 def test_kafka_gives_the_rows_of_the_file(broker, tmp_path):
-    """Events of a topic of several partitions give the same rows as the file, and the accounts of each partition balance."""
+    """A topic of several partitions gives the same rows as the file, and the accounts of each partition balance."""
     records = list(simulate(SimulationSettings(events=20_000, annotators=30, projects=5, seed=11, bad_rate=0.01)))
     topic, path = broker.create_topic(partitions=PARTITIONS), tmp_path / "events.jsonl"
     path.write_bytes(b"\n".join(records) + b"\n")
     produce(broker.bootstrap, topic, records)
     by_file, by_kafka = f"chdb://{tmp_path}/file", f"chdb://{tmp_path}/kafka"
     call("run", "--source", f"file:{path}", "--clickhouse", by_file, "--until-eof")
-    call("run", "--source", f"kafka://{broker.bootstrap}/{topic}", "--clickhouse", by_kafka, "--recovery", tmp_path / "state",
-         "--until-eof", dead_letter_topic=f"{topic}-dead")  # fmt: skip
+    arguments = ("--clickhouse", by_kafka, "--recovery", tmp_path / "state", "--until-eof")
+    call("run", "--source", f"kafka://{broker.bootstrap}/{topic}", *arguments, dead_letter_topic=f"{topic}-dead")
     assert set(TABLES) == set(stored(by_file))
     assert without_positions(alike(stored(by_kafka))) == without_positions(alike(stored(by_file)))
     totals, parts = defaultdict(int), ("folded", "duplicate", "late", "dead")

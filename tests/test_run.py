@@ -63,7 +63,9 @@ def test_a_run_resumed_after_a_drain_goes_on_where_it_was(log, tmp_path):
     dsn, recovery = f"chdb://{tmp_path}/db", tmp_path / "recovery"
     half = len(lines) // 2
     path.write_bytes(b"\n".join(lines[:half]) + b"\n")
-    process = start("run", "--source", f"file:{path}", "--clickhouse", dsn, "--recovery", recovery, progress_seconds=0.1)
+    process = start(
+        "run", "--source", f"file:{path}", "--clickhouse", dsn, "--recovery", recovery, progress_seconds=0.1
+    )
     wait_for_line(process, b"records_read=%d" % half)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)

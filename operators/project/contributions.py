@@ -1,7 +1,7 @@
 """What a label adds to the counts of its annotator, windows and project; a correction takes the same out again.
 
 New labels are counted together, an annotator and window at a time (`settle`), since most of a batch is new labels. A
-correction first lets the labels of its annotator be counted, then takes out and adds single contributions (`contribute`).
+correction first lets the labels of its annotator be counted, then takes out and adds single ones (`contribute`).
 """
 
 from collections import Counter

@@ -225,9 +225,7 @@ class ProjectMachine:
                 self._judge_again(label, item.truth, question, at, version)
         return FOLDED
 
-    def _judge_again(
-        self, label: LabelRecord, truth: Truth, question: QuestionRecord, at: int, version: int
-    ) -> None:
+    def _judge_again(self, label: LabelRecord, truth: Truth, question: QuestionRecord, at: int, version: int) -> None:
         judged = truth.judge(label.value)
         if judged == (label.truth, label.credit):
             return
@@ -254,7 +252,12 @@ class ProjectMachine:
             annotator.drifts += 1
             self.touched.drifts.append(
                 DriftFinding(
-                    self.record.project_id, question.question_id, annotator.annotator_id, annotator.drifts, change, at,
+                    self.record.project_id,
+                    question.question_id,
+                    annotator.annotator_id,
+                    annotator.drifts,
+                    change,
+                    at,
                     version,
                 )  # fmt: skip
             )

@@ -1,7 +1,7 @@
 """What a project remembers, and for how long.
 
 Retention is logical: what is older than the project's clock less the retention counts as absent at each event, whether
-or not `Memory.sweep` has removed it. So sweeping changes no row, and may happen whenever no row is waiting to be written.
+or not `Memory.sweep` has removed it. So sweeping changes no row, and may happen whenever no row waits to be written.
 """
 
 from river import stats

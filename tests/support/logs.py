@@ -1,4 +1,4 @@
-"""Small seeded logs with everything in them that disturbs a fold: disorder, repeats, revisions, retractions, late truth."""
+"""Small seeded logs with all that disturbs a fold: disorder, repeats, revisions, retractions, late truth."""
 
 import json
 import random

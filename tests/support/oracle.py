@@ -1,4 +1,4 @@
-"""The figures of a log by their batch definition: read it all, then count. Written from the contract, not from the fold."""
+"""The figures of a log by their batch definition: read it all, then count. Written from the contract alone."""
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -55,7 +55,9 @@ def figures_of(lines: list[bytes]) -> Figures:
 
 
 def _add_labels(figures: Figures, submissions: dict[tuple, list], gold: dict[tuple, GoldSet]) -> None:
-    counts: dict[str, Any] = {name: defaultdict(list) for name in ("annotators", "annotator_windows", "project_windows")}
+    counts: dict[str, Any] = {
+        name: defaultdict(list) for name in ("annotators", "annotator_windows", "project_windows")
+    }
     of_item: dict[tuple, list] = defaultdict(list)
     classes, confusion = Counter(), Counter()
     for (project, question, annotation), revisions in submissions.items():
@@ -106,9 +108,7 @@ def _plurality(votes: list[tuple[str, str]]) -> tuple[int, str | None, float | N
     if not people:
         return 0, None, None
     shares = {
-        value: sum(
-            sum(v == value for w, v in votes if w == who) / sum(w == who for w, _ in votes) for who in people
-        )
+        value: sum(sum(v == value for w, v in votes if w == who) / sum(w == who for w, _ in votes) for who in people)
         for value in {value for _, value in votes}
     }
     best = max(shares.values())
