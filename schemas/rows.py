@@ -2,7 +2,8 @@
 
 Each table holds versions of rows: of the rows that share a key, the one with the highest ``version`` counts, and if
 that one ``is_deleted`` the key has ceased. ``version = generation · 2⁴⁸ + offset + 1`` of the record that changed the
-row, so writing a row again is harmless. Timestamps are whole microseconds since 1970-01-01T00:00:00Z, shares are in [0, 1].
+row, so writing a row again is harmless. Timestamps are whole microseconds since 1970-01-01T00:00:00Z, shares are in
+[0, 1].
 """
 
 from dataclasses import dataclass
