@@ -13,6 +13,7 @@ import structlog
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -96,7 +97,8 @@ class LiveDisplay:
         ]
         parts.append(Columns(_cells(state, rate=rate), width=CELL_WIDTH))
         if state.records_expected:
-            parts.append(ProgressBar(total=state.records_expected, completed=state.records_read))
+            bar = ProgressBar(total=state.records_expected, completed=state.records_read)
+            parts.append(Padding(bar, 0))  # a bar by itself does not end its line
         if state.notice:
             parts.append(Text(state.notice, style="yellow"))
         if state.drifts:
