@@ -4,7 +4,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from types import FrameType
@@ -36,10 +36,17 @@ GC_THRESHOLDS = (1_000_000, 50, 100)
 
 
 class Drain:
-    """Whether the flow has been asked to end."""
+    """Whether the flow has been asked to end.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    on_ask
+        Called once it is asked, from a signal handler.
+    """
+
+    def __init__(self, on_ask: Callable[[], None]) -> None:
         self.is_asked = False
+        self._on_ask = on_ask
 
     def __call__(self) -> bool:
         """Return whether the flow has been asked to end."""
@@ -52,6 +59,7 @@ class Drain:
         def ask(number: int, _: FrameType | None) -> None:
             self.is_asked = True
             signal.signal(number, signal.SIG_DFL)
+            self._on_ask()
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -78,9 +86,9 @@ def run(settings: Settings, *, state: RunState | None = None) -> RunSummary:
         SinkError while it ran.
     """
     state = state if state is not None else RunState()
-    drain = Drain()
+    database = Database(settings)
+    drain = Drain(on_ask=database.give_up_in_time)
     with ExitStack() as stack:
-        database = Database(settings)
         stack.callback(database.close)
         flow, recovery = _prepared(settings, state, drain, database, stack)
         stack.enter_context(drain.on_signals())
@@ -125,6 +133,11 @@ class Database:
     def _taken_client(self) -> Client:
         client, self._client = self._client, None
         return client if client is not None else connect(self._settings.clickhouse)
+
+    def give_up_in_time(self) -> None:
+        """Let the writer wait no longer than the grace period for a database that does not answer."""
+        if self._writer is not None:
+            self._writer.give_up_after(self._settings.grace_seconds)
 
     def rows_written(self) -> int:
         """Return the rows written so far."""
