@@ -56,15 +56,13 @@ class Settings(BaseSettings):
 
     snapshot_seconds: float = Field(30.0, ge=0, le=3600, description="Seconds between two recovery snapshots.")
     flush_seconds: float = Field(1.0, gt=0, le=300, description="Rows are written at the latest after so many seconds.")
-    flush_rows: int = Field(
-        100_000, ge=1, le=5_000_000, description="Rows are written at the latest when so many wait."
-    )
+    flush_rows: int = Field(50_000, ge=1, le=5_000_000, description="Rows are written at the latest when so many wait.")
     grace_seconds: float = Field(
         25.0, gt=0, le=3600, description="After SIGTERM or Ctrl-C, rows that cannot be written in so many seconds wait."
     )
-    batch_records_max: int = Field(20_000, ge=1, le=1_000_000, description="Most records in one batch of the source.")
+    batch_records_max: int = Field(25_000, ge=1, le=1_000_000, description="Most records in one batch of the source.")
     batch_bytes_max: int = Field(
-        4_194_304,
+        8_388_608,
         ge=1_024,
         le=268_435_456,
         description="Most bytes in one batch of the source (one record may be more).",

@@ -72,7 +72,7 @@ stamps = st.one_of(
 fields = st.sampled_from(sorted({*json.loads(SUBMITTED), *json.loads(GOLD), "received_at", "extra"}))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=700, deadline=None)
 @given(
     sample=st.sampled_from(SAMPLES),
     changes=st.dictionaries(fields, anything, max_size=2),
@@ -88,7 +88,7 @@ def test_both_readers_agree_on_changed_fields(sample, changes, removed, stamp, e
     check(json.dumps(event, ensure_ascii=ensure_ascii).encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=700, deadline=None)
 @given(
     sample=st.sampled_from(SAMPLES),
     place=st.integers(0, 600),
