@@ -78,7 +78,7 @@ def require_no_surprise(tool: str, document: Any, chosen: AdapterSettings) -> No
 
 
 @pytest.mark.parametrize("tool", ADAPTERS)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
 @given(data=st.data())
 def test_tampered_payloads(tool: str, data: st.DataObject) -> None:
     """Payloads with wrong, missing or absurd members give whole events, refusals or the adapters' own error."""

@@ -17,7 +17,7 @@ from schemas.events import ANSWERS_MAX, AnnotationSubmitted, GoldSet, parse_even
 from schemas.timestamps import microseconds
 
 CROWD = Path(__file__).parents[2] / "shared" / "data" / "crowd"
-SLOW_BYTES = 400_000
+SLOW_BYTES = 100_000
 """Real data in bigger files takes longer than a unit test may."""
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -111,6 +111,7 @@ def test_kills_at_any_moment_change_no_row(tmp_path):
     assert query("progress", killed) == query("progress", whole)
 
 
+@pytest.mark.slow
 def test_a_wrong_start_consumes_nothing_and_says_why(log, tmp_path):
     """A recovery directory made under other settings is refused in one plain line, with what to do."""
     path, _ = log
