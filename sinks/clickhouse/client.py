@@ -33,7 +33,8 @@ _LOCK_FILE = "status"
 """The engine locks this file and writes its process into it."""
 _PID = re.compile(r"PID: (\d+)")
 
-logging.getLogger("clickhouse_connect").setLevel(logging.ERROR)  # what it warns of, our own errors say
+for _name in ("clickhouse_connect", "urllib3"):
+    logging.getLogger(_name).setLevel(logging.ERROR)  # what they warn of, our own errors say
 
 
 def connect(dsn: str) -> Client:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error, OperationalError
-from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError
+from urllib3.exceptions import HTTPError, MaxRetryError, NameResolutionError, NewConnectionError
 from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 
 from schemas.errors import SinkError, TerminalSinkError, TransientSinkError
@@ -76,7 +76,7 @@ def _transport_message(error: Exception) -> str:
         cause = cause.reason
     if isinstance(cause, NameResolutionError):
         return "the host name is unknown"
-    if isinstance(cause, TimeoutError | Urllib3TimeoutError):
+    if isinstance(cause, TimeoutError | Urllib3TimeoutError) and not isinstance(cause, NewConnectionError):
         return "no answer in time"
     if not isinstance(cause, HTTPError):
         return ""
