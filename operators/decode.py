@@ -129,17 +129,13 @@ class Decoder:
         by_shard: dict[str, EventBatch] = {}
         by_project: dict[str, ProjectEvents] = {}
         dead: list[DeadLetter] = []
-        fast, decode = self._decode, self.decode
-        offsets, sizes_cut, has_stamps = batch.offsets, batch.sizes_cut, batch.stamps is not None
+        decode, offsets, sizes_cut, has_stamps = self.decode, batch.offsets, batch.sizes_cut, batch.stamps is not None
         minimum, maximum = self._settings.occurred_at_min, self._settings.occurred_at_max
         for index, payload in enumerate(batch.payloads):
             try:
                 if sizes_cut and index in sizes_cut:
                     raise _Refused(ErrorCode.OVERSIZED, f"{sizes_cut[index]} bytes")
-                try:
-                    event = fast(payload) if len(payload) <= FLAT_BYTES_MAX and payload.isascii() else decode(payload)
-                except msgspec.MsgspecError:
-                    event = decode(payload)
+                event = decode(payload)
                 at = (event.occurred_at - EPOCH) // MICROSECOND
                 if has_stamps or event.received_at is not None:
                     self._check_future(event, at, batch, index)

@@ -30,29 +30,7 @@ def contribute(
     version: int,
 ) -> None:
     """Add a label's contribution to all replaceable counts (sign 1), or take it out (sign -1)."""
-    mine = window.annotators.get(annotator.annotator_id)
-    if mine is None:
-        mine = window.annotators[annotator.annotator_id] = WindowCounts()
-    both = window.project
-    if mine.labels == 0:
-        both.annotators += 1
-    mine.labels += sign
-    if mine.labels == 0:
-        both.annotators -= 1
-    both.labels += sign
-    annotator.labels += sign
-    project.labels += sign
-    duration = label.duration_ms
-    if duration is not None:
-        annotator.timed_labels += sign
-        mine.timed_labels += sign
-        both.timed_labels += sign
-        mine.duration_ms_sum += sign * duration
-        both.duration_ms_sum += sign * duration
-    _count_class(sign, label.value, question, window, touched, version)
-    _touch(question, annotator, window, mine, touched, version)
-    if label.credit is not None:
-        _contribute_judged(sign, label, project, question, annotator, mine, both, touched, version)
+    _count(sign, [label], [version], project, question, annotator, window, touched)
 
 
 def settle(
@@ -74,7 +52,8 @@ def settle(
         else:
             group[1].append(label)
     for window, group_labels in groups.values():
-        _settle_window(group_labels, project, question, annotator, window, touched)
+        versions = [label.version for label in group_labels]
+        _count(1, group_labels, versions, project, question, annotator, window, touched)
     for label in labels:
         duration = label.duration_ms
         if duration is not None:
@@ -82,36 +61,40 @@ def settle(
             annotator.duration_p90.update(duration)
 
 
-def _settle_window(
+def _count(
+    sign: int,
     labels: list[LabelRecord],
+    versions: list[int],
     project: ProjectRecord,
     question: QuestionRecord,
     annotator: AnnotatorRecord,
     window: WindowRecord,
     touched: Touched,
 ) -> None:
+    """Add labels of one annotator and window, or take them out; each at its version, in rising order."""
     mine = window.annotators.get(annotator.annotator_id)
     if mine is None:
         mine = window.annotators[annotator.annotator_id] = WindowCounts()
-    both, added = window.project, len(labels)
-    both.annotators += mine.labels == 0
+    both, added = window.project, sign * len(labels)
     durations = [label.duration_ms for label in labels if label.duration_ms is not None]
-    duration_sum = sum(durations)
+    timed, duration_sum = sign * len(durations), sign * sum(durations)
+    both.annotators += mine.labels == 0
     for counts in (mine, both):
         counts.labels += added
-        counts.timed_labels += len(durations)
+        counts.timed_labels += timed
         counts.duration_ms_sum += duration_sum
+    both.annotators -= mine.labels == 0
     annotator.labels += added
-    annotator.timed_labels += len(durations)
+    annotator.timed_labels += timed
     project.labels += added
-    _touch(question, annotator, window, mine, touched, labels[-1].version)
+    _touch(question, annotator, window, mine, touched, versions[-1])
     values = [label.value for label in labels]
-    last_versions = dict(zip(values, [label.version for label in labels], strict=True))
+    last_versions = dict(zip(values, versions, strict=True))
     for value, count in Counter(values).items():
-        _count_class(count, value, question, window, touched, last_versions[value])
-    for label in labels:
+        _count_class(sign * count, value, question, window, touched, last_versions[value])
+    for label, version in zip(labels, versions, strict=True):
         if label.credit is not None:
-            _contribute_judged(1, label, project, question, annotator, mine, both, touched, label.version)
+            _contribute_judged(sign, label, project, question, annotator, mine, both, touched, version)
 
 
 def _count_class(
@@ -192,12 +175,10 @@ def _touch(
     version: int,
 ) -> None:
     """Note that the rows of an annotator and of a window changed."""
-    for record in (annotator, mine, window.project):
-        if version > record.version:
-            record.version = version
-    if not annotator.is_dirty:
-        annotator.is_dirty = True
-        touched.annotators.append((question, annotator))
+    touch_annotator(annotator, question, touched, version)
+    for counts in (mine, window.project):
+        if version > counts.version:
+            counts.version = version
     if not mine.is_dirty:
         mine.is_dirty = True
         touched.annotator_windows.append((question, window, annotator.annotator_id, mine))
