@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 from pydantic import ValidationError
 
-from operators.events import FoldableEvent
+from operators.events import FoldableEvent, foldable_event
 from operators.reasons import reason_of
 from operators.shards import shard_of_partition, shard_of_project
 from schemas.errors import ErrorCode, Stage
@@ -123,7 +123,7 @@ class Decoder:
                 return self._decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             pass
-        return msgspec.convert(parse_event(payload).model_dump(), FoldableEvent)
+        return foldable_event(parse_event(payload))
 
     def _split(self, batch: RecordBatch) -> tuple[dict[str, EventBatch], list[DeadLetter]]:
         by_shard: dict[str, EventBatch] = {}

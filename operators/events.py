@@ -11,22 +11,43 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from schemas.events import ANSWERS_MAX, DURATION_MS_MAX, IDENTIFIER_CHARACTERS_MAX, REVISION_MAX
+from operators.labels import OtherLabel, other_label
+from schemas.events import (
+    ANSWERS_MAX,
+    ATTRIBUTE_CHARACTERS_MAX,
+    ATTRIBUTE_NAME_CHARACTERS_MAX,
+    ATTRIBUTES_MAX,
+    DURATION_MS_MAX,
+    IDENTIFIER_CHARACTERS_MAX,
+    REVISION_MAX,
+    AnyEvent,
+)
+from schemas.labels.any_label import AnyLabel
 from schemas.labels.categorical import CLASS_CHARACTERS_MAX
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=IDENTIFIER_CHARACTERS_MAX)]
 Moment = Annotated[datetime, Meta(tz=True)]
+Revision = Annotated[int, Meta(ge=0, le=REVISION_MAX)]
+Duration = Annotated[int, Meta(ge=0, le=DURATION_MS_MAX)]
+Version = Annotated[int, Meta(ge=1, le=2)]
+Attributes = Annotated[
+    dict[
+        Annotated[str, Meta(min_length=1, max_length=ATTRIBUTE_NAME_CHARACTERS_MAX)],
+        Annotated[str, Meta(min_length=1, max_length=ATTRIBUTE_CHARACTERS_MAX)],
+    ],
+    Meta(max_length=ATTRIBUTES_MAX),
+]
 
 
 class Categorical(msgspec.Struct, frozen=True, gc=False):
-    """A categorical label. (A tag would be optional while there is one kind only, so `kind` is a field.)"""
+    """A categorical label: the one kind that the fast reader takes (a tag would be optional: hence a field `kind`)."""
 
     kind: Literal["categorical"]
     value: Annotated[str, Meta(min_length=1, max_length=CLASS_CHARACTERS_MAX)]
 
 
 class Submitted(msgspec.Struct, tag_field="type", tag="annotation.submitted", kw_only=True, gc=False):
-    """``annotation.submitted``."""
+    """``annotation.submitted``. Labels of other kinds are `OtherLabel`, which only the contract's reader makes."""
 
     event_id: Identifier
     occurred_at: Moment
@@ -37,11 +58,32 @@ class Submitted(msgspec.Struct, tag_field="type", tag="annotation.submitted", kw
     annotator_id: Identifier
     annotation_id: Identifier
     label: Categorical
-    revision: Annotated[int, Meta(ge=0, le=REVISION_MAX)] = 0
+    revision: Revision = 0
     step: Identifier = "annotate"
-    duration_ms: Annotated[int, Meta(ge=0, le=DURATION_MS_MAX)] | None = None
+    duration_ms: Duration | None = None
+    expected: Categorical | None = None
     received_at: Moment | None = None
-    schema_version: Annotated[int, Meta(ge=1, le=2)] = 1
+    attributes: Attributes | None = None
+    schema_version: Version = 1
+
+
+class Skipped(msgspec.Struct, tag_field="type", tag="annotation.skipped", kw_only=True, gc=False):
+    """``annotation.skipped``."""
+
+    event_id: Identifier
+    occurred_at: Moment
+    source: Identifier
+    project_id: Identifier
+    question_id: Identifier
+    item_id: Identifier
+    annotator_id: Identifier
+    annotation_id: Identifier | None = None
+    revision: Revision = 0
+    step: Identifier = "annotate"
+    duration_ms: Duration | None = None
+    received_at: Moment | None = None
+    attributes: Attributes | None = None
+    schema_version: Version = 1
 
 
 class Retracted(msgspec.Struct, tag_field="type", tag="annotation.retracted", kw_only=True, gc=False):
@@ -53,7 +95,8 @@ class Retracted(msgspec.Struct, tag_field="type", tag="annotation.retracted", kw
     project_id: Identifier
     annotation_id: Identifier
     received_at: Moment | None = None
-    schema_version: Annotated[int, Meta(ge=1, le=2)] = 1
+    attributes: Attributes | None = None
+    schema_version: Version = 1
 
 
 class AcceptedAnswer(msgspec.Struct, kw_only=True, gc=False):
@@ -75,7 +118,88 @@ class Gold(msgspec.Struct, tag_field="type", tag="gold.set", kw_only=True, gc=Fa
     answers: Annotated[list[AcceptedAnswer], Meta(min_length=1, max_length=ANSWERS_MAX)]
     origin: Identifier = "gold"
     received_at: Moment | None = None
-    schema_version: Annotated[int, Meta(ge=1, le=2)] = 1
+    attributes: Attributes | None = None
+    schema_version: Version = 1
 
 
-FoldableEvent = Submitted | Retracted | Gold
+class Withdrawn(msgspec.Struct, tag_field="type", tag="gold.withdrawn", kw_only=True, gc=False):
+    """``gold.withdrawn``."""
+
+    event_id: Identifier
+    occurred_at: Moment
+    source: Identifier
+    project_id: Identifier
+    question_id: Identifier
+    item_id: Identifier
+    received_at: Moment | None = None
+    attributes: Attributes | None = None
+    schema_version: Version = 1
+
+
+class Reviewed(msgspec.Struct, tag_field="type", tag="review.decided", kw_only=True, gc=False):
+    """``review.decided``."""
+
+    event_id: Identifier
+    occurred_at: Moment
+    source: Identifier
+    project_id: Identifier
+    question_id: Identifier
+    annotation_id: Identifier
+    reviewer_id: Identifier
+    decision: Literal["accept", "fix", "reject"]
+    correction: Categorical | None = None
+    step: Identifier = "review"
+    duration_ms: Duration | None = None
+    received_at: Moment | None = None
+    attributes: Attributes | None = None
+    schema_version: Version = 1
+
+    def __post_init__(self) -> None:
+        if (self.correction is not None) != (self.decision == "fix"):
+            raise ValueError("expected a correction with the decision fix alone")
+
+
+class Adjudicated(msgspec.Struct, tag_field="type", tag="item.adjudicated", kw_only=True, gc=False):
+    """``item.adjudicated``."""
+
+    event_id: Identifier
+    occurred_at: Moment
+    source: Identifier
+    project_id: Identifier
+    question_id: Identifier
+    item_id: Identifier
+    adjudicator_id: Identifier
+    label: Categorical
+    step: Identifier = "adjudicate"
+    duration_ms: Duration | None = None
+    received_at: Moment | None = None
+    attributes: Attributes | None = None
+    schema_version: Version = 1
+
+
+FoldableEvent = Submitted | Skipped | Retracted | Gold | Withdrawn | Reviewed | Adjudicated
+
+_BY_TYPE: dict[str, type[msgspec.Struct]] = {
+    kind.__struct_config__.tag: kind
+    for kind in (Submitted, Skipped, Retracted, Gold, Withdrawn, Reviewed, Adjudicated)
+}  # fmt: skip
+_LABEL_FIELDS = ("label", "expected", "correction")
+
+
+def foldable_event(event: AnyEvent) -> FoldableEvent:
+    """Return an event of the contract as the fold takes it."""
+    kind = _BY_TYPE[event.type]
+    fields = {name: getattr(event, name) for name in kind.__struct_fields__}
+    for name in _LABEL_FIELDS:
+        if fields.get(name) is not None:
+            fields[name] = foldable_label(fields[name])
+    if "answers" in fields:
+        fields["answers"] = [
+            AcceptedAnswer(label=foldable_label(answer.label), weight=answer.weight) for answer in fields["answers"]
+        ]
+    return kind(**fields)
+
+
+def foldable_label(label: AnyLabel) -> Categorical | OtherLabel:
+    """Return a label of the contract as the fold takes it."""
+    return Categorical(label.kind, label.value) if label.kind == "categorical" else other_label(label)

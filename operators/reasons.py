@@ -40,7 +40,7 @@ def _code_of(detail: ErrorDetails, payload: bytes) -> ErrorCode:
         return ErrorCode.UNKNOWN_VERSION
     if kind == "union_tag_not_found" and not location and not _is_object(payload):
         return ErrorCode.NOT_AN_OBJECT
-    if location[-1:] == ("kind",) and kind == "literal_error":
+    if kind == "union_tag_invalid" and location:
         return ErrorCode.UNKNOWN_LABEL_KIND
     if kind in ("model_type", "dict_type", "model_attributes_type") and location:
         return ErrorCode.WRONG_TYPE

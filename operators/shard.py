@@ -107,5 +107,6 @@ class Shard:
 
 _DETAILS = {
     ErrorCode.LATE: "older than the project's clock less the retention",
+    ErrorCode.LABEL_KIND_MISMATCH: "the question's labels so far are of another kind",
     ErrorCode.TOO_MANY_CLASSES: "the question has as many classes as classes_max allows",
 }

@@ -9,11 +9,14 @@ from typing import Any
 import msgspec
 from river import stats
 
+from operators.project.upgrade import upgrade_format_1
 from operators.shard import ShardState
 from operators.stats.adaptive_window import AdaptiveWindow
 from schemas.errors import IncompatibleStateError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+"""Format 1 knew categorical labels and gold only: see operators.project.upgrade."""
 _RIVER_TYPES = (stats.EWMean, stats.Quantile, AdaptiveWindow)
 
 
@@ -29,8 +32,13 @@ def encode_state(state: ShardState) -> bytes:
     )
 
 
-def decode_state(data: bytes) -> ShardState:
+def decode_state(data: bytes, *, window: int) -> ShardState:
     """Return the state that `encode_state` wrote.
+
+    Parameters
+    ----------
+    window
+        Length of the windows, in microseconds.
 
     Raises
     ------
@@ -39,17 +47,21 @@ def decode_state(data: bytes) -> ShardState:
     """
     try:
         envelope = msgspec.msgpack.decode(data, type=_Envelope)
-        if envelope.format_version != FORMAT_VERSION:
+        if envelope.format_version not in READABLE_VERSIONS:
             raise IncompatibleStateError(
                 f"the recovery store holds state of format {envelope.format_version}; this one is {FORMAT_VERSION}",
                 remedy="go on with the version that wrote it, or start a new recovery directory",
             )
-        return msgspec.msgpack.decode(envelope.state, type=ShardState, dec_hook=_from_bytes)
+        state = msgspec.msgpack.decode(envelope.state, type=ShardState, dec_hook=_from_bytes)
     except msgspec.MsgspecError as error:
         raise IncompatibleStateError(
             f"the recovery store holds state that cannot be read: {error}",
             remedy="go on with the version that wrote it, or start a new recovery directory",
         ) from error
+    if envelope.format_version == 1:
+        for record in state.projects.values():
+            upgrade_format_1(record, window=window)
+    return state
 
 
 def _to_bytes(statistic: Any) -> bytes:

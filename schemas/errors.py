@@ -7,9 +7,10 @@
     ├── UnavailableError           a server or store cannot be reached or used
     ├── IncompatibleStateError     a recovery store or database belongs to another flow, version or setting
     ├── SourceError                the log cannot be read on (truncated, re-created, unreadable)
-    └── SinkError                  rows could not be written
-        ├── TransientSinkError     worth another try
-        └── TerminalSinkError      will fail again however often it is tried
+    ├── SinkError                  rows could not be written
+    │   ├── TransientSinkError     worth another try
+    │   └── TerminalSinkError      will fail again however often it is tried
+    └── SupervisionError           a flow failed so often that it is not started again
 """
 
 from enum import StrEnum
@@ -60,6 +61,10 @@ class TerminalSinkError(SinkError):
     """Writing failed in a way that no other try mends."""
 
 
+class SupervisionError(LabelpulseError):
+    """A flow failed so often that it is not started again."""
+
+
 class Stage(StrEnum):
     """Where a record was refused."""
 
@@ -88,4 +93,5 @@ class ErrorCode(StrEnum):
     TIMESTAMP_OUT_OF_RANGE = "timestamp_out_of_range"
     TIMESTAMP_FAR_FUTURE = "timestamp_far_future"
     TOO_MANY_CLASSES = "too_many_classes"
+    LABEL_KIND_MISMATCH = "label_kind_mismatch"
     LATE = "late"

@@ -4,21 +4,26 @@ Every event is one JSON object; ``type`` says which. Unknown extra fields are le
 event is read as version 1 with additions, so that producers may be upgraded before consumers.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic_core import PydanticCustomError
 
-from schemas.labels.categorical import CategoricalLabel
+from schemas.labels.any_label import AnyLabel
 from schemas.timestamps import Timestamp
 
 IDENTIFIER_CHARACTERS_MAX = 256
 DURATION_MS_MAX = 604_800_000
 REVISION_MAX = 2**31 - 1
 ANSWERS_MAX = 64
+ATTRIBUTES_MAX = 8
+ATTRIBUTE_NAME_CHARACTERS_MAX = 64
+ATTRIBUTE_CHARACTERS_MAX = 128
 
 Identifier = Annotated[str, Field(min_length=1, max_length=IDENTIFIER_CHARACTERS_MAX)]
-Label = CategoricalLabel
-"""What an annotator answered. A union discriminated on ``kind`` once there are several kinds."""
+Duration = Annotated[int, Field(ge=0, le=DURATION_MS_MAX)]
+AttributeName = Annotated[str, Field(min_length=1, max_length=ATTRIBUTE_NAME_CHARACTERS_MAX)]
+Attribute = Annotated[str, Field(min_length=1, max_length=ATTRIBUTE_CHARACTERS_MAX)]
 
 
 class Event(BaseModel):
@@ -34,6 +39,10 @@ class Event(BaseModel):
     received_at: Annotated[
         Timestamp | None, Field(description="When a gateway took the event in; sets the limit for far-future stamps.")
     ] = None
+    attributes: Annotated[
+        dict[AttributeName, Attribute] | None,
+        Field(max_length=ATTRIBUTES_MAX, description="Slices by which figures can be asked, such as team or language."),
+    ] = None
 
 
 class AnnotationSubmitted(Event):
@@ -48,10 +57,24 @@ class AnnotationSubmitted(Event):
     ]
     revision: Annotated[int, Field(ge=0, le=REVISION_MAX, description="A higher revision replaces a lower one.")] = 0
     step: Annotated[Identifier, Field(description="The step of the workflow.")] = "annotate"
-    label: Label
-    duration_ms: Annotated[
-        int | None, Field(ge=0, le=DURATION_MS_MAX, description="Time spent on the answer, in milliseconds.")
+    label: AnyLabel
+    duration_ms: Annotated[Duration | None, Field(description="Time spent on the answer, in milliseconds.")] = None
+    expected: Annotated[AnyLabel | None, Field(description="The known answer, where the tool tells it along.")] = None
+
+
+class AnnotationSkipped(Event):
+    """An annotator declined to answer; with an ``annotation_id`` it replaces an answer of a lower revision."""
+
+    type: Literal["annotation.skipped"]
+    question_id: Annotated[Identifier, Field(description="The question that was not answered.")]
+    item_id: Annotated[Identifier, Field(description="The item that was skipped.")]
+    annotator_id: Annotated[Identifier, Field(description="Who skipped it.")]
+    annotation_id: Annotated[
+        Identifier | None, Field(description="The submission that says so; the event's own id if there is none.")
     ] = None
+    revision: Annotated[int, Field(ge=0, le=REVISION_MAX, description="A higher revision replaces a lower one.")] = 0
+    step: Annotated[Identifier, Field(description="The step of the workflow.")] = "annotate"
+    duration_ms: Annotated[Duration | None, Field(description="Time spent on the item, in milliseconds.")] = None
 
 
 class AnnotationRetracted(Event):
@@ -66,7 +89,7 @@ class Answer(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
 
-    label: Label
+    label: AnyLabel
     weight: Annotated[
         float, Field(ge=0, le=1, allow_inf_nan=False, description="Credit for giving this answer, 0 to 1.")
     ] = 1.0
@@ -82,7 +105,59 @@ class GoldSet(Event):
     origin: Annotated[Identifier, Field(description="Where the known answer comes from.")] = "gold"
 
 
-AnyEvent = Annotated[AnnotationSubmitted | AnnotationRetracted | GoldSet, Field(discriminator="type")]
+class GoldWithdrawn(Event):
+    """The answer of an item is no longer held to be known."""
+
+    type: Literal["gold.withdrawn"]
+    question_id: Annotated[Identifier, Field(description="The question concerned.")]
+    item_id: Annotated[Identifier, Field(description="The item whose known answer is withdrawn.")]
+
+
+class ReviewDecided(Event):
+    """A reviewer accepted, fixed or rejected one label."""
+
+    type: Literal["review.decided"]
+    question_id: Annotated[Identifier, Field(description="The question of the label.")]
+    annotation_id: Annotated[Identifier, Field(description="The submission that was reviewed.")]
+    reviewer_id: Annotated[Identifier, Field(description="Who reviewed it.")]
+    decision: Annotated[Literal["accept", "fix", "reject"], Field(description="What became of the label.")]
+    correction: Annotated[AnyLabel | None, Field(description="The corrected label; with ``fix``, and only then.")] = (
+        None
+    )
+    step: Annotated[Identifier, Field(description="The step of the workflow.")] = "review"
+    duration_ms: Annotated[Duration | None, Field(description="Time spent on the review, in milliseconds.")] = None
+
+    @model_validator(mode="after")
+    def _corrects_what_it_fixes(self) -> Self:
+        if (self.correction is not None) != (self.decision == "fix"):
+            raise PydanticCustomError(
+                "correction_unexpected", "expected a correction with the decision fix, and no other"
+            )
+        return self
+
+
+class ItemAdjudicated(Event):
+    """An expert's final answer; the newest by ``occurred_at`` is in force, and stands above all other known answers."""
+
+    type: Literal["item.adjudicated"]
+    question_id: Annotated[Identifier, Field(description="The question that is answered.")]
+    item_id: Annotated[Identifier, Field(description="The item that is decided.")]
+    adjudicator_id: Annotated[Identifier, Field(description="Who decided.")]
+    label: AnyLabel
+    step: Annotated[Identifier, Field(description="The step of the workflow.")] = "adjudicate"
+    duration_ms: Annotated[Duration | None, Field(description="Time spent on the decision, in milliseconds.")] = None
+
+
+AnyEvent = Annotated[
+    AnnotationSubmitted
+    | AnnotationSkipped
+    | AnnotationRetracted
+    | GoldSet
+    | GoldWithdrawn
+    | ReviewDecided
+    | ItemAdjudicated,
+    Field(discriminator="type"),
+]
 
 EVENT_ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 

@@ -53,13 +53,47 @@ LABELS = Table(
     key=("project_id", "question_id", "item_id", "annotation_id"),
     values=(
         "annotator_id", "step", "revision", "label", "occurred_at", "first_at", "duration_ms", "truth", "score",
+        "truth_standing", "attributes",
     ),
 )  # fmt: skip
 ITEMS = Table(
     "items_versions",
     key=("project_id", "question_id", "item_id"),
-    values=("labels", "annotators", "top_label", "top_share", "truth", "first_at", "last_at"),
+    values=(
+        "labels", "annotators", "top_label", "top_share", "truth", "truth_standing", "kind", "stage", "skips",
+        "adjudicator_id", "started_at", "finished_at", "first_at", "last_at",
+    ),
+)  # fmt: skip
+SKIPS = Table(
+    "skips_versions",
+    key=("project_id", "question_id", "item_id", "annotation_id"),
+    values=("annotator_id", "step", "revision", "occurred_at", "first_at", "duration_ms", "attributes"),
 )
+REVIEWS = Table(
+    "reviews_versions",
+    key=("project_id", "question_id", "annotation_id", "review_id"),
+    values=(
+        "item_id", "annotator_id", "reviewer_id", "step", "decision", "correction", "is_first", "agreement",
+        "occurred_at", "duration_ms", "waiting_ms",
+    ),
+)  # fmt: skip
+REVIEWERS = Table(
+    "reviewers_versions",
+    key=("project_id", "question_id", "reviewer_id"),
+    values=(
+        "reviews", "accepted", "fixed", "rejected", "judged_reviews", "agreeing", "agreement", "agreement_low",
+        "agreement_high", "wrong_labels", "wrongly_accepted", "leniency", "leniency_low", "leniency_high",
+        "wrongly_refused", "first_at", "last_at",
+    ),
+)  # fmt: skip
+STEP_WINDOWS = Table(
+    "step_windows_versions",
+    key=("project_id", "question_id", "window_start", "step"),
+    values=(
+        "window_end", "done", "skips", "timed", "duration_ms_sum", "reworked", "first_reviews", "first_accepted",
+        "waited", "waiting_ms_sum", "waiting_ms_p50", "waiting_ms_p90",
+    ),
+)  # fmt: skip
 ANNOTATORS = Table(
     "annotators_versions",
     key=("project_id", "question_id", "annotator_id"),
@@ -67,18 +101,20 @@ ANNOTATORS = Table(
         "labels", *_ACCURACY,
         "judgements", "accuracy_decayed", "decayed_low", "decayed_high",
         "accuracy_adaptive", "adaptive_low", "adaptive_high", "adaptive_judgements",
-        "timed_labels", "duration_ms_p50", "duration_ms_p90", "drifts", "first_at", "last_at",
+        "timed_labels", "duration_ms_p50", "duration_ms_p90", "drifts", "reviews", "accepted", "fixed",
+        "rejected", "first_reviews", "first_accepted", "reworked", "corrected_labels", "corrected_score", "skips",
+        "skips_in_a_row", "first_at", "last_at",
     ),
 )  # fmt: skip
 ANNOTATOR_WINDOWS = Table(
     "annotator_windows_versions",
     key=("project_id", "question_id", "window_start", "annotator_id"),
-    values=("window_end", "labels", *_ACCURACY, "timed_labels", "duration_ms_sum"),
+    values=("window_end", "labels", *_ACCURACY, "timed_labels", "duration_ms_sum", "skips"),
 )
 PROJECT_WINDOWS = Table(
     "project_windows_versions",
     key=("project_id", "question_id", "window_start"),
-    values=("window_end", "labels", *_ACCURACY, "timed_labels", "duration_ms_sum", "annotators"),
+    values=("window_end", "labels", *_ACCURACY, "timed_labels", "duration_ms_sum", "annotators", "skips"),
 )
 CLASS_WINDOWS = Table(
     "class_windows_versions",
@@ -100,7 +136,7 @@ PROJECTS = Table(
     key=("project_id",),
     values=(
         "stream", "partition", "clock_at", "last_at", "labels", "items", "annotators", "truth_items",
-        "gold_labels", "gold_correct", "unmatched_retractions", "is_unordered",
+        "gold_labels", "gold_correct", "unmatched_retractions", "unmatched_reviews", "is_unordered",
     ),
 )  # fmt: skip
 DEAD_LETTERS = Table(
@@ -117,7 +153,8 @@ PROGRESS = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        LABELS, ITEMS, ANNOTATORS, ANNOTATOR_WINDOWS, PROJECT_WINDOWS, CLASS_WINDOWS, CONFUSION, DRIFT, PROJECTS,
+        LABELS, SKIPS, REVIEWS, ITEMS, ANNOTATORS, REVIEWERS, STEP_WINDOWS, ANNOTATOR_WINDOWS, PROJECT_WINDOWS,
+        CLASS_WINDOWS, CONFUSION, DRIFT, PROJECTS,
         DEAD_LETTERS, PROGRESS,
     )
 }  # fmt: skip

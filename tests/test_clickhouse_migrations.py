@@ -1,5 +1,6 @@
 """Migrations: applied once and in order, complete, explained, and never altered afterwards."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from sinks.clickhouse.client import connect
 from tests.support.clickhouse_front import ClickHouseFront, Fault, FaultKind
 
 OWN_TABLES = (*TABLES, "generations", "schema_migrations")
+
+
+CREATED = re.compile(r"CREATE (?:OR REPLACE VIEW|TABLE IF NOT EXISTS) (\w+)")
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +108,15 @@ def test_an_altered_migration_is_refused(empty: Client) -> None:
 
 def test_a_migration_that_was_cut_short_is_applied_again(path: Path) -> None:
     """Whichever statement the server fails at, a second application completes the migrations."""
-    statements = sum(len(migration.statements) for migration in migrate.migrations())
+    statements = [statement for migration in migrate.migrations() for statement in migration.statements]
+    made = [found[1] for statement in statements if (found := CREATED.match(statement))]
     with ClickHouseFront(path) as front, connect(front.dsn) as client:
-        for number in (0, 9, statements - 1):
+        for number in (0, 9, len(made) - 1):
             front.inject(Fault(FaultKind.STATUS, "CREATE", after=2 + number, status=500, code=999))
             with pytest.raises(UnavailableError, match="cannot be migrated"):
                 migrate.apply(client, "third")
             migrate.apply(client, "third")
             migrate.require_current(client, "third")
             tables = client.command("SELECT count() FROM system.tables WHERE database = 'third'")
-            assert tables == statements + 1
+            assert tables == len(set(made)) + 1
             client.command("DROP DATABASE third", use_database=False)

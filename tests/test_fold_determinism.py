@@ -13,11 +13,13 @@ SHORT_MEMORY = replace(FOLD_SETTINGS, retention=HOUR, annotator_retention=2 * HO
 
 @pytest.mark.parametrize("settings", [FOLD_SETTINGS, SHORT_MEMORY], ids=["long memory", "short memory"])
 @pytest.mark.parametrize("seed", range(8))
-def test_rows_do_not_depend_on_how_the_log_is_cut(seed, settings):
+@pytest.mark.parametrize("is_workflow", [False, True], ids=["labels", "workflow"])
+def test_rows_do_not_depend_on_how_the_log_is_cut(seed, settings, is_workflow):
     """Cuts of 1, 7, 1,000 and random give the same rows in all tables, versions included."""
-    lines = random_log(seed, LogShape(events=500))
+    lines = random_log(seed, LogShape(events=500, is_workflow=is_workflow))
     whole = fold_log(lines, settings=settings)
     assert whole["labels_versions"] and whole["confusion_versions"]
+    assert bool(whole["reviews_versions"] and whole["skips_versions"] and whole["reviewers_versions"]) == is_workflow
     for cuts in (
         cuts_of(len(lines), 1),
         cuts_of(len(lines), 7),
@@ -31,7 +33,7 @@ def test_rows_do_not_depend_on_how_the_log_is_cut(seed, settings):
 @pytest.mark.parametrize("seed", range(4))
 def test_rows_do_not_depend_on_restarts(seed, settings):
     """Writing the state to bytes and reading it back at any time changes no row."""
-    lines = random_log(seed, LogShape(events=500))
+    lines = random_log(seed, LogShape(events=500, is_workflow=bool(seed % 2)))
     whole = fold_log(lines, settings=settings)
     cuts = random_cuts(len(lines), seed)
     assert fold_log(lines, cuts=cuts, settings=settings, restarts=random.Random(seed)) == whole

@@ -26,7 +26,7 @@ def stored(dsn):
             for column in table.columns
         )
         rows = client.query(f"SELECT {columns} FROM {client.database}.{name}").result_rows
-        merge_rows(tables, {name: [tuple(row) for row in rows]})
+        merge_rows(tables, {name: [tuple(None if value == {} else value for value in row) for row in rows]})
     client.close()
     return {name: {key: row for key, row in rows.items() if not row[-1]} for name, rows in tables.items()}
 
@@ -39,7 +39,7 @@ def alike(tables):
 @pytest.fixture
 def log(tmp_path):
     """A log in a file, and its lines."""
-    lines = random_log(5, LogShape(events=3000, items=60, annotators=8))
+    lines = random_log(5, LogShape(events=3000, items=60, annotators=8, is_workflow=True))
     path = tmp_path / "events.jsonl"
     path.write_bytes(b"\n".join(lines) + b"\n")
     return path, lines
@@ -126,4 +126,7 @@ def test_a_wrong_start_consumes_nothing_and_says_why(log, tmp_path):
 def test_schema_and_sample_agree():
     """The printed schema is that of the contract, and knows the documented types."""
     schema = json.loads(call("schema").stdout)
-    assert set(schema["discriminator"]["mapping"]) == {"annotation.submitted", "annotation.retracted", "gold.set"}
+    assert set(schema["discriminator"]["mapping"]) == {
+        "annotation.submitted", "annotation.skipped", "annotation.retracted", "gold.set", "gold.withdrawn",
+        "review.decided", "item.adjudicated",
+    }  # fmt: skip

@@ -38,7 +38,7 @@ def half_way() -> Shard:
 
 def test_an_old_snapshot_still_loads_and_goes_on() -> None:
     """From the state that an earlier build wrote, the rest of the log gives the rows of an undisturbed run."""
-    resumed = Shard(decode_state(GOLDEN.read_bytes()), FOLD_SETTINGS)
+    resumed = Shard(decode_state(GOLDEN.read_bytes(), window=FOLD_SETTINGS.window), FOLD_SETTINGS)
     assert rows_after(resumed, LINES[HALF:], start=HALF) == rows_after(half_way(), LINES[HALF:], start=HALF)
 
 
@@ -47,4 +47,4 @@ def test_state_of_another_format_is_refused() -> None:
     data = encode_state(half_way().state)
     for damaged in (bytes([data[0], 99]) + data[2:], data[: len(data) // 2], b"", b"\x00"):
         with pytest.raises(IncompatibleStateError, match="recovery store holds state"):
-            decode_state(damaged)
+            decode_state(damaged, window=FOLD_SETTINGS.window)

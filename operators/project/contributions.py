@@ -7,6 +7,7 @@ correction first lets the labels of its annotator be counted, then takes out and
 from collections import Counter
 from collections.abc import Callable
 
+from operators.labels import CATEGORICAL, classes_of, is_class
 from operators.project.state import (
     AnnotatorRecord,
     Count,
@@ -17,6 +18,7 @@ from operators.project.state import (
     WindowRecord,
 )
 from operators.project.touched import Touched
+from operators.project.workflow import count_step, count_work
 
 
 def contribute(
@@ -29,8 +31,14 @@ def contribute(
     touched: Touched,
     version: int,
 ) -> None:
-    """Add a label's contribution to all replaceable counts (sign 1), or take it out (sign -1)."""
+    """Add what a label or skip contributes to all replaceable counts (sign 1), or take it out (sign -1)."""
+    if label.is_skip:
+        _count_skip(sign, label, question, annotator, window, touched, version)
+        return
     _count(sign, [label], [version], project, question, annotator, window, touched)
+    if label.revision > label.first_revision:
+        annotator.reworked += sign
+        window.steps[label.step].reworked += sign
 
 
 def settle(
@@ -42,6 +50,7 @@ def settle(
 ) -> None:
     """Count an annotator's pending labels, as contributing each of them in turn would have done."""
     labels, annotator.pending = annotator.pending, []
+    annotator.skips_in_a_row = 0
     groups: dict[int, tuple[WindowRecord, list[LabelRecord]]] = {}
     for label in labels:
         label.is_pending = False
@@ -88,13 +97,71 @@ def _count(
     annotator.timed_labels += timed
     project.labels += added
     _touch(question, annotator, window, mine, touched, versions[-1])
-    values = [label.value for label in labels]
-    last_versions = dict(zip(values, versions, strict=True))
+    _count_steps(sign, labels, versions, timed, duration_sum, question, window, touched)
+    if question.kind == CATEGORICAL:
+        values, value_versions = [label.value for label in labels], versions
+    else:
+        values, value_versions = _classes_named(labels, versions, question)
+    last_versions = dict(zip(values, value_versions, strict=True))
     for value, count in Counter(values).items():
         _count_class(sign * count, value, question, window, touched, last_versions[value])
     for label, version in zip(labels, versions, strict=True):
         if label.credit is not None:
             _contribute_judged(sign, label, project, question, annotator, mine, both, touched, version)
+
+
+def _classes_named(
+    labels: list[LabelRecord], versions: list[int], question: QuestionRecord
+) -> tuple[list[str], list[int]]:
+    """Return the classes that labels name, which may be none or several each, and the version of each."""
+    assert question.kind is not None
+    named = [
+        (name, version)
+        for label, version in zip(labels, versions, strict=True)
+        for name in classes_of(question.kind, label.value, label.content)
+    ]
+    return [name for name, _ in named], [version for _, version in named]
+
+
+def _count_steps(
+    sign: int,
+    labels: list[LabelRecord],
+    versions: list[int],
+    timed: int,
+    duration_ms_sum: int,
+    question: QuestionRecord,
+    window: WindowRecord,
+    touched: Touched,
+) -> None:
+    """Count labels in the window of their step; nearly always it is one step for all."""
+    step = labels[0].step
+    if len(labels) == 1 or all([label.step == step for label in labels]):
+        counts = count_step(question, window, step, touched, versions[-1])
+        counts.done += sign * len(labels)
+        counts.timed += timed
+        counts.duration_ms_sum += duration_ms_sum
+        return
+    for label, version in zip(labels, versions, strict=True):
+        count_work(count_step(question, window, label.step, touched, version), sign, label.duration_ms, None)
+
+
+def _count_skip(
+    sign: int,
+    skip: LabelRecord,
+    question: QuestionRecord,
+    annotator: AnnotatorRecord,
+    window: WindowRecord,
+    touched: Touched,
+    version: int,
+) -> None:
+    mine = window.annotators.get(annotator.annotator_id)
+    if mine is None:
+        mine = window.annotators[annotator.annotator_id] = WindowCounts()
+    mine.skips += sign
+    window.project.skips += sign
+    annotator.skips += sign
+    count_step(question, window, skip.step, touched, version).skips += sign
+    _touch(question, annotator, window, mine, touched, version)
 
 
 def _count_class(
@@ -143,6 +210,9 @@ def _contribute_judged(
     for counts in (project, annotator, mine, both):
         counts.gold_labels += sign
         counts.gold_credit += credit
+    assert question.kind is not None
+    if label.content is not None and not is_class(question.kind, label.content):
+        return
     row = annotator.confusion.get(label.truth)
     if row is None:
         row = annotator.confusion[label.truth] = {}

@@ -6,20 +6,25 @@ or not `Memory.sweep` has removed it. So sweeping changes no row, and may happen
 
 from river import stats
 
+from operators.events import Categorical
+from operators.labels import OtherLabel, classes_of
 from operators.project.settings import FoldSettings
 from operators.project.state import (
+    NEVER,
     AnnotatorRecord,
     ItemRecord,
     LabelRecord,
     ProjectRecord,
     QuestionRecord,
+    ReviewRecord,
     WindowCounts,
     WindowRecord,
 )
 from operators.stats.judgement_stream import JudgementStream
+from schemas.errors import ErrorCode
 
-NEVER = -(2**62)
 SWEEPS_PER_RETENTION = 16
+ATTRIBUTE_SETS_SHARED_MAX = 10_000
 
 
 class Memory:
@@ -53,8 +58,9 @@ class Memory:
         self.annotator_horizon = record.newest_at - self._annotator_horizon_lag
         for question in record.questions.values():
             for item in question.items.values():
-                for label in item.labels:
+                for label in (*item.labels, *(item.skips or ())):
                     self.remember(label)
+        self._attributes: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
 
     def advance(self, newest_at: int) -> None:
         """Move the clock on to a new newest time."""
@@ -108,11 +114,51 @@ class Memory:
         return question
 
     def class_of(self, question: QuestionRecord, value: str) -> str | None:
-        """Return the one copy of a class name that is kept, or None if the question has no room for another class."""
+        """Return the one copy of a class name that is kept, or None if the question has no room for another."""
         known = question.classes.get(value)
         if known is None and len(question.classes) < self._settings.classes_max:
             known = question.classes[value] = value
         return known
+
+    def refusal_of(self, question: QuestionRecord, answer: Categorical | OtherLabel) -> ErrorCode | None:
+        """Return why a question cannot take an answer: another kind than before, or no room for another class."""
+        if question.kind is None:
+            question.kind = answer.kind
+        elif answer.kind != question.kind:
+            return ErrorCode.LABEL_KIND_MISMATCH
+        content = answer.content if isinstance(answer, OtherLabel) else None
+        names = classes_of(answer.kind, answer.value, content)
+        if any([self.class_of(question, name) is None for name in names]):
+            return ErrorCode.TOO_MANY_CLASSES
+        return None
+
+    def answer_of(self, question: QuestionRecord, answer: Categorical | OtherLabel) -> tuple[str, str | None]:
+        """Return an answer's value, the one copy of it where it is a class, and its content."""
+        value = question.classes.get(answer.value, answer.value)
+        return value, answer.content if isinstance(answer, OtherLabel) else None
+
+    def interned(self, attributes: dict[str, str]) -> dict[str, str]:
+        """Return the one copy of attributes that is kept."""
+        if len(self._attributes) > ATTRIBUTE_SETS_SHARED_MAX:
+            self._attributes.clear()
+        return self._attributes.setdefault(tuple(sorted(attributes.items())), attributes)
+
+    def keep_review(self, annotation_id: str, question_id: str, review: ReviewRecord) -> None:
+        """Let a review wait for its label."""
+        record = self.record
+        waiting = record.waiting_reviews.setdefault(annotation_id, [])
+        waiting.append((question_id, record.newest_at, review))
+        record.unmatched_reviews += 1
+
+    def take_reviews(self, annotation_id: str, question_id: str) -> list[ReviewRecord]:
+        """Return the reviews that waited for a label; they wait no longer."""
+        waiting = self.record.waiting_reviews.pop(annotation_id, [])
+        others = [entry for entry in waiting if entry[0] != question_id]
+        if others:
+            self.record.waiting_reviews[annotation_id] = others
+        found = [review for waits_for, at, review in waiting if waits_for == question_id and at >= self.horizon]
+        self.record.unmatched_reviews -= len(found)
+        return found
 
     def item_of(self, question: QuestionRecord, item_id: str, at: int) -> ItemRecord:
         """Return the record of an item, new if there is none or it is too old."""
@@ -167,15 +213,17 @@ class Memory:
 
     def forget_old_labels(self, item: ItemRecord) -> None:
         """Remove the labels of an item that are older than the horizon."""
-        for label in item.labels:
+        for label in (*item.labels, *(item.skips or ())):
             if label.first_at < self.horizon:
                 self.forget_label(label)
         item.labels = [label for label in item.labels if label.first_at >= self.horizon]
-        item.oldest_label_at = min((label.first_at for label in item.labels), default=item.last_at)
+        item.skips = [skip for skip in item.skips or () if skip.first_at >= self.horizon] or None
+        held = (*item.labels, *(item.skips or ()))
+        item.oldest_label_at = min((label.first_at for label in held), default=item.last_at)
 
     def forget_item(self, question: QuestionRecord, item: ItemRecord) -> None:
         """Remove an item with its labels."""
-        for label in item.labels:
+        for label in (*item.labels, *(item.skips or ())):
             self.forget_label(label)
         del question.items[item.item_id]
 
@@ -187,8 +235,15 @@ class Memory:
         record.swept_at = record.newest_at
         record.retracted = {key: at for key, at in record.retracted.items() if at >= self.horizon}
         record.unmatched = {key: at for key, at in record.unmatched.items() if at >= self.horizon}
+        self._sweep_waiting_reviews()
         for question in record.questions.values():
             self._sweep_question(question)
+
+    def _sweep_waiting_reviews(self) -> None:
+        waiting = self.record.waiting_reviews
+        for annotation_id, entries in list(waiting.items()):
+            if all(at < self.horizon for _, at, _ in entries):
+                del waiting[annotation_id]
 
     def _sweep_question(self, question: QuestionRecord) -> None:
         for item in list(question.items.values()):

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from operators.project.review_order import REJECT, newest_review
 from operators.project.settings import FoldSettings
+from operators.project.standing import NAMES
 from operators.project.state import (
     CREDIT_UNITS,
     AnnotatorRecord,
@@ -13,13 +15,19 @@ from operators.project.state import (
     LabelRecord,
     ProjectRecord,
     QuestionRecord,
+    ReviewerRecord,
+    ReviewRecord,
+    StepCounts,
     WindowCounts,
     WindowRecord,
 )
 from operators.project.touched import DriftFinding, Touched
+from operators.stats import log_histogram
 from operators.stats.jeffreys import jeffreys_bounds
 from schemas import rows
 
+NEW, ANNOTATED, REVIEWED, ADJUDICATED = "new", "annotated", "reviewed", "adjudicated"
+"""Stages of an item: the last step of the workflow that something was done in."""
 ADWIN = "adwin"
 SIGNAL = "accuracy"
 
@@ -44,9 +52,15 @@ class RowMaker:
             (rows.PROJECT_WINDOWS, touched.project_windows, self._project_window),
             (rows.CLASS_WINDOWS, touched.class_windows, self._class_window),
             (rows.CONFUSION, touched.confusion, self._confusion),
+            (rows.REVIEWERS, touched.reviewers, self._reviewer),
+            (rows.STEP_WINDOWS, touched.step_windows, self._step_window),
         )
-        if touched.label_rows:
-            out.setdefault(rows.LABELS.name, []).extend(touched.label_rows)
+        made = (
+            (rows.LABELS, touched.label_rows), (rows.SKIPS, touched.skip_rows), (rows.REVIEWS, touched.review_rows)
+        )  # fmt: skip
+        for table, made_rows in made:
+            if made_rows:
+                out.setdefault(table.name, []).extend(made_rows)
         for table, records, maker in makers:
             if records:
                 out.setdefault(table.name, []).extend([maker(*record) for record in records])
@@ -58,10 +72,25 @@ class RowMaker:
     def _item(self, question: QuestionRecord, item: ItemRecord) -> Row:
         item.is_dirty = False
         annotators, top, share = plurality(item.labels)
-        is_gone = not item.labels and item.truth is None
+        truth, skips = item.truth, item.skips
+        started_at = finished_at = adjudicator = None
+        stage = NEW
+        if item.labels:
+            stage = ANNOTATED
+            started_at = item.labels[0].first_at
+            if len(item.labels) > 1:
+                started_at = min([label.first_at for label in item.labels])
+            if question.reviewers:
+                stage, finished_at = _reviewed_stage(item)
+        if item.adjudicated is not None:
+            stage, finished_at = ADJUDICATED, item.adjudicated.occurred_at
+            adjudicator = item.adjudicated.adjudicator_id
+        is_gone = not item.labels and truth is None and not skips
         return (
             self._project_id, question.question_id, item.item_id,
-            len(item.labels), annotators, top, share, item.truth.primary if item.truth else None,
+            len(item.labels), annotators, top, share, truth.primary if truth else None,
+            NAMES[truth.standing] if truth else None, question.kind, stage, len(skips) if skips else 0,
+            adjudicator, started_at, finished_at,
             item.first_at, item.last_at, self._generation, item.version, int(is_gone),
         )  # fmt: skip
 
@@ -77,21 +106,26 @@ class RowMaker:
             stream.judgements, decayed, *_bounds_of_mean(decayed, effective),
             adaptive, *_bounds_of_mean(adaptive, width), int(width),
             annotator.timed_labels, annotator.duration_p50.get(), annotator.duration_p90.get(), annotator.drifts,
+            annotator.reviews, annotator.accepted, annotator.fixed, annotator.rejected,
+            annotator.first_reviews, annotator.first_accepted, annotator.reworked,
+            annotator.corrected_labels, annotator.corrected_credit / CREDIT_UNITS,
+            annotator.skips, annotator.skips_in_a_row,
             annotator.first_at, annotator.last_at,
-            self._generation, annotator.version, int(annotator.labels == 0),
+            self._generation, annotator.version, int(annotator.labels == 0 and annotator.skips == 0),
         )  # fmt: skip
 
     def _annotator_window(
         self, question: QuestionRecord, window: WindowRecord, annotator_id: str, counts: WindowCounts
     ) -> Row:
         counts.is_dirty = False
-        if counts.labels == 0:
+        is_gone = counts.labels == 0 and counts.skips == 0
+        if is_gone:
             del window.annotators[annotator_id]
         return (
             self._project_id, question.question_id, window.start, annotator_id, window.start + self._settings.window,
             counts.labels, *_accuracy(counts.gold_credit, counts.gold_labels),
-            counts.timed_labels, counts.duration_ms_sum,
-            self._generation, counts.version, int(counts.labels == 0),
+            counts.timed_labels, counts.duration_ms_sum, counts.skips,
+            self._generation, counts.version, int(is_gone),
         )  # fmt: skip
 
     def _project_window(self, question: QuestionRecord, window: WindowRecord) -> Row:
@@ -100,8 +134,8 @@ class RowMaker:
         return (
             self._project_id, question.question_id, window.start, window.start + self._settings.window,
             counts.labels, *_accuracy(counts.gold_credit, counts.gold_labels),
-            counts.timed_labels, counts.duration_ms_sum, counts.annotators,
-            self._generation, counts.version, int(counts.labels == 0),
+            counts.timed_labels, counts.duration_ms_sum, counts.annotators, counts.skips,
+            self._generation, counts.version, int(counts.labels == 0 and counts.skips == 0),
         )  # fmt: skip
 
     def _class_window(self, question: QuestionRecord, window: WindowRecord, value: str, count: Count) -> Row:
@@ -124,6 +158,36 @@ class RowMaker:
             count.labels, self._generation, count.version, int(count.labels == 0),
         )  # fmt: skip
 
+    def _reviewer(self, question: QuestionRecord, reviewer: ReviewerRecord) -> Row:
+        reviewer.is_dirty = False
+        if reviewer.reviews == 0:
+            del question.reviewers[reviewer.reviewer_id]
+        judged, agreeing, agreement, agreement_low, agreement_high = _accuracy(reviewer.agreeing, reviewer.judged)
+        wrong, _, leniency, leniency_low, leniency_high = _accuracy(
+            reviewer.wrongly_accepted * CREDIT_UNITS, reviewer.wrong_labels
+        )
+        return (
+            self._project_id, question.question_id, reviewer.reviewer_id,
+            reviewer.reviews, reviewer.accepted, reviewer.fixed, reviewer.rejected,
+            judged, agreeing, agreement, agreement_low, agreement_high,
+            wrong, reviewer.wrongly_accepted, leniency, leniency_low, leniency_high, reviewer.wrongly_refused,
+            reviewer.first_at, reviewer.last_at,
+            self._generation, reviewer.version, int(reviewer.reviews == 0),
+        )  # fmt: skip
+
+    def _step_window(self, question: QuestionRecord, window: WindowRecord, step: str, counts: StepCounts) -> Row:
+        counts.is_dirty = False
+        is_gone = not (counts.done or counts.skips or counts.first_reviews)
+        if is_gone:
+            del window.steps[step]
+        return (
+            self._project_id, question.question_id, window.start, step, window.start + self._settings.window,
+            counts.done, counts.skips, counts.timed, counts.duration_ms_sum, counts.reworked,
+            counts.first_reviews, counts.first_accepted, counts.waited, counts.waiting_ms_sum,
+            log_histogram.quantile(counts.waits, 0.5), log_histogram.quantile(counts.waits, 0.9),
+            self._generation, counts.version, int(is_gone),
+        )  # fmt: skip
+
     def _drift(self, finding: DriftFinding) -> Row:
         change = finding.change
         return (
@@ -139,19 +203,43 @@ class RowMaker:
             record.newest_at - self._settings.disorder, record.newest_at,
             record.labels, record.items, record.annotators, record.truth_items,
             record.gold_labels, record.gold_credit / CREDIT_UNITS,
-            record.unmatched_retractions, int(record.is_unordered),
+            record.unmatched_retractions, record.unmatched_reviews, int(record.is_unordered),
             self._generation, record.version, 0,
         )  # fmt: skip
 
 
-def label_row(label: LabelRecord, *, project_id: str, generation: int, is_deleted: int = 0) -> Row:
-    """Return the row of a label."""
-    credit = label.credit
+def label_row(
+    label: LabelRecord, standing: str | None, *, project_id: str, generation: int, is_deleted: int = 0
+) -> Row:
+    """Return the row of a label; `standing` is the standing of what is held against it."""
+    truth, credit = (
+        (label.truth, label.credit) if label.credit is not None else (label.corrected, label.corrected_credit)
+    )
     return (
         project_id, label.question_id, label.item_id, label.annotation_id,
         label.annotator_id, label.step, label.revision, label.value, label.occurred_at, label.first_at,
-        label.duration_ms, label.truth, None if credit is None else credit / CREDIT_UNITS,
+        label.duration_ms, truth, None if credit is None else credit / CREDIT_UNITS, standing, label.attributes,
         generation, label.version, is_deleted,
+    )  # fmt: skip
+
+
+def skip_row(skip: LabelRecord, *, project_id: str, generation: int, is_deleted: int = 0) -> Row:
+    """Return the row of a skip."""
+    return (
+        project_id, skip.question_id, skip.item_id, skip.annotation_id, skip.annotator_id, skip.step, skip.revision,
+        skip.occurred_at, skip.first_at, skip.duration_ms, skip.attributes, generation, skip.version, is_deleted,
+    )  # fmt: skip
+
+
+def review_row(
+    review: ReviewRecord, label: LabelRecord, *, is_first: bool, project_id: str, generation: int, is_deleted: int = 0
+) -> Row:
+    """Return the row of a review of a label."""
+    return (
+        project_id, label.question_id, label.annotation_id, review.review_id,
+        label.item_id, label.annotator_id, review.reviewer_id, review.step, review.decision, review.correction,
+        int(is_first), None if review.credit is None else review.credit / CREDIT_UNITS,
+        review.occurred_at, review.duration_ms, review.waiting_ms, generation, review.version, is_deleted,
     )  # fmt: skip
 
 
@@ -178,6 +266,15 @@ def plurality(labels: list[LabelRecord]) -> tuple[int, str | None, float | None]
         votes[label.value] = votes.get(label.value, 0) + vote
     top = max(sorted(votes), key=lambda value: votes[value])
     return len(by_annotator), top, float(votes[top]) / len(by_annotator)
+
+
+def _reviewed_stage(item: ItemRecord) -> tuple[str, int | None]:
+    """Return the stage of an item with labels, and when the last of them passed its review, if all did."""
+    newest = [newest_review(label) for label in item.labels if label.reviews]
+    if not newest:
+        return ANNOTATED, None
+    is_passed = len(newest) == len(item.labels) and all(review.decision != REJECT for review in newest)
+    return REVIEWED, max(review.occurred_at for review in newest) if is_passed else None
 
 
 def _accuracy(credit: int, judged: int) -> tuple[int, float, float | None, float | None, float | None]:

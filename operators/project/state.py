@@ -8,9 +8,39 @@ contribution out gives back exactly what was there before it.
 import msgspec
 from river import stats
 
+from operators.labels import compare_contents
 from operators.stats.judgement_stream import JudgementStream
 
 CREDIT_UNITS = 1_000_000
+NEVER = -(2**62)
+
+
+class ReviewRecord(msgspec.Struct, array_like=True, gc=False):
+    """One review of a label.
+
+    Parameters
+    ----------
+    review_id
+        Id of the event that told it.
+    waiting_ms
+        Time between the label and its review; None where the review is stamped before it.
+    correction, correction_content
+        The corrected label of a fix, and its full content if it is not categorical.
+    credit
+        How far the decision agrees with the known answer, in millionths; None while that is not known.
+    """
+
+    review_id: str
+    reviewer_id: str
+    step: str
+    decision: str
+    occurred_at: int
+    duration_ms: int | None
+    waiting_ms: int | None
+    correction: str | None
+    correction_content: str | None
+    version: int
+    credit: int | None = None
 
 
 class LabelRecord(msgspec.Struct, array_like=True, gc=False):
@@ -26,6 +56,14 @@ class LabelRecord(msgspec.Struct, array_like=True, gc=False):
         Whether its contribution still waits to be counted, with others of its annotator.
     truth, credit
         Class held against the label and the credit given, in millionths; None while the answer is not known.
+    is_skip
+        Whether the annotator declined to answer; such a record is no label in force, and its value is empty.
+    content
+        The whole answer as canonical JSON; None for a categorical label, whose value is all of it.
+    reviews
+        Reviews of the label, in log order.
+    corrected, corrected_credit
+        What the newest review corrected it to, and the label's credit against that, in millionths.
     """
 
     annotation_id: str
@@ -44,23 +82,72 @@ class LabelRecord(msgspec.Struct, array_like=True, gc=False):
     truth: str | None = None
     credit: int | None = None
     is_pending: bool = False
+    is_skip: bool = False
+    content: str | None = None
+    attributes: dict[str, str] | None = None
+    reviews: list[ReviewRecord] | None = None
+    corrected: str | None = None
+    corrected_credit: int | None = None
 
 
 class Truth(msgspec.Struct, array_like=True, gc=False):
-    """The known answers of an item: credit in millionths by class, and the class that stands for a wrong answer."""
+    """The known answers of an item: credit in millionths by answer, and the answer that stands for a wrong one.
+
+    Parameters
+    ----------
+    contents
+        Of labels that are not categorical: the full content by answer.
+    """
 
     credits: dict[str, int]
     primary: str
     occurred_at: int
+    standing: int = 2
+    contents: dict[str, str] | None = None
 
     def judge(self, value: str) -> tuple[str, int]:
-        """Return the class held against an answer, and its credit in millionths."""
+        """Return the class held against a categorical answer, and its credit in millionths."""
         credit = self.credits.get(value, 0)
         return (value if credit else self.primary), credit
 
+    def judge_answer(self, value: str, content: str | None) -> tuple[str, int]:
+        """Return the answer held against an answer of any kind, and its credit in millionths: weight × agreement."""
+        if content is None or self.contents is None:
+            return self.judge(value)
+        scored = [
+            (round(credit * compare_contents(content, self.contents[answer])), answer)
+            for answer, credit in self.credits.items()
+        ]
+        credit, answer = max(scored, key=lambda pair: pair[0])
+        return (answer if credit else self.primary), credit
+
+    def judge_label(self, label: LabelRecord) -> tuple[str, int]:
+        """Return the answer held against a label, and its credit in millionths."""
+        return self.judge_answer(label.value, label.content)
+
+
+class Adjudication(msgspec.Struct, array_like=True, gc=False):
+    """The work of deciding an item."""
+
+    adjudicator_id: str
+    step: str
+    occurred_at: int
+    duration_ms: int | None
+    waiting_ms: int | None
+
 
 class ItemRecord(msgspec.Struct, array_like=True, gc=False):
-    """One item under one question, with its labels in force in log order."""
+    """One item under one question, with its labels in force in log order.
+
+    Parameters
+    ----------
+    truth
+        The known answer of the highest standing.
+    gold, gold_at
+        The known answer set by `gold.set`, and the time of the newest word about it, a withdrawal included.
+    adjudication, adjudicated
+        An expert's answer, and who decided it when.
+    """
 
     item_id: str
     labels: list[LabelRecord]
@@ -70,6 +157,11 @@ class ItemRecord(msgspec.Struct, array_like=True, gc=False):
     version: int = 0
     truth: Truth | None = None
     is_dirty: bool = False
+    gold: Truth | None = None
+    gold_at: int = NEVER
+    adjudication: Truth | None = None
+    adjudicated: Adjudication | None = None
+    skips: list[LabelRecord] | None = None
 
 
 class Count(msgspec.Struct, array_like=True, gc=False):
@@ -91,6 +183,36 @@ class WindowCounts(msgspec.Struct, array_like=True, gc=False):
     annotators: int = 0
     version: int = 0
     is_dirty: bool = False
+    skips: int = 0
+
+
+class StepCounts(msgspec.Struct, array_like=True, gc=False):
+    """What is counted in a window of one step of the workflow.
+
+    Parameters
+    ----------
+    done
+        Labels, reviews or decisions.
+    reworked
+        Labels with more than one revision.
+    first_reviews, first_accepted
+        Labels by their first review, and those that it accepted.
+    waits
+        Histogram of the waiting times before the step, see operators.stats.log_histogram.
+    """
+
+    done: int = 0
+    skips: int = 0
+    timed: int = 0
+    duration_ms_sum: int = 0
+    reworked: int = 0
+    first_reviews: int = 0
+    first_accepted: int = 0
+    waited: int = 0
+    waiting_ms_sum: int = 0
+    waits: dict[int, int] = {}
+    version: int = 0
+    is_dirty: bool = False
 
 
 class WindowRecord(msgspec.Struct, array_like=True, gc=False):
@@ -100,6 +222,34 @@ class WindowRecord(msgspec.Struct, array_like=True, gc=False):
     project: WindowCounts
     annotators: dict[str, WindowCounts]
     classes: dict[str, Count]
+    steps: dict[str, StepCounts] = {}
+
+
+class ReviewerRecord(msgspec.Struct, array_like=True, gc=False):
+    """One reviewer under one question.
+
+    Parameters
+    ----------
+    judged, agreeing
+        Reviews of labels whose answer is known, and the sum of their credits in millionths.
+    wrongly_accepted, wrongly_refused
+        Those that accepted a wrong label, and those that did not accept a right one.
+    """
+
+    reviewer_id: str
+    first_at: int
+    last_at: int
+    reviews: int = 0
+    accepted: int = 0
+    fixed: int = 0
+    rejected: int = 0
+    judged: int = 0
+    agreeing: int = 0
+    wrongly_accepted: int = 0
+    wrongly_refused: int = 0
+    wrong_labels: int = 0
+    version: int = 0
+    is_dirty: bool = False
 
 
 class AnnotatorRecord(msgspec.Struct, array_like=True, gc=False):
@@ -126,16 +276,31 @@ class AnnotatorRecord(msgspec.Struct, array_like=True, gc=False):
     version: int = 0
     is_dirty: bool = False
     pending: list[LabelRecord] = []
+    reviews: int = 0
+    accepted: int = 0
+    fixed: int = 0
+    rejected: int = 0
+    first_reviews: int = 0
+    first_accepted: int = 0
+    reworked: int = 0
+    corrected_labels: int = 0
+    corrected_credit: int = 0
+    skips: int = 0
+    skips_in_a_row: int = 0
 
 
 class QuestionRecord(msgspec.Struct, array_like=True, gc=False):
-    """One question of a project."""
+    """One question of a project; its labels are of one kind, that of the first one seen (None before)."""
 
     question_id: str
     classes: dict[str, str]
     items: dict[str, ItemRecord]
     annotators: dict[str, AnnotatorRecord]
     windows: dict[int, WindowRecord]
+    kind: str | None = None
+    reviewers: dict[str, ReviewerRecord] = {}
+    version: int = 0
+    is_dirty: bool = False
 
 
 class ProjectRecord(msgspec.Struct, array_like=True, gc=False):
@@ -149,6 +314,8 @@ class ProjectRecord(msgspec.Struct, array_like=True, gc=False):
         Annotation → clock at its retraction.
     unmatched
         Annotations retracted before they were seen → clock at that time.
+    waiting_reviews
+        Annotation → reviews that came before it, each with its question and the clock at that time.
     seen, seen_before, seen_until
         Event ids of this period and of the one before; at `seen_until` a new period begins.
     """
@@ -173,3 +340,5 @@ class ProjectRecord(msgspec.Struct, array_like=True, gc=False):
     unmatched_retractions: int = 0
     is_unordered: bool = False
     version: int = 0
+    waiting_reviews: dict[str, list[tuple[str, int, ReviewRecord]]] = {}
+    unmatched_reviews: int = 0

@@ -9,6 +9,8 @@ from operators.project.state import (
     ItemRecord,
     ProjectRecord,
     QuestionRecord,
+    ReviewerRecord,
+    StepCounts,
     WindowCounts,
     WindowRecord,
 )
@@ -32,15 +34,20 @@ class DriftFinding:
 class Touched:
     """Records by table, in the order in which they were first touched, with what their keys need.
 
-    Labels are there as rows: most are written once, when they come, and their values are at hand then.
+    Labels, skips and reviews are there as rows: most are written once, when they come.
     """
 
     label_rows: list[tuple[Any, ...]] = field(default_factory=list)
+    skip_rows: list[tuple[Any, ...]] = field(default_factory=list)
+    review_rows: list[tuple[Any, ...]] = field(default_factory=list)
     items: list[tuple[QuestionRecord, ItemRecord]] = field(default_factory=list)
     annotators: list[tuple[QuestionRecord, AnnotatorRecord]] = field(default_factory=list)
     annotator_windows: list[tuple[QuestionRecord, WindowRecord, str, WindowCounts]] = field(default_factory=list)
     project_windows: list[tuple[QuestionRecord, WindowRecord]] = field(default_factory=list)
     class_windows: list[tuple[QuestionRecord, WindowRecord, str, Count]] = field(default_factory=list)
     confusion: list[tuple[QuestionRecord, AnnotatorRecord, str, str, Count]] = field(default_factory=list)
+    step_windows: list[tuple[QuestionRecord, WindowRecord, str, StepCounts]] = field(default_factory=list)
+    reviewers: list[tuple[QuestionRecord, ReviewerRecord]] = field(default_factory=list)
+    questions: list[tuple[QuestionRecord]] = field(default_factory=list)
     drifts: list[DriftFinding] = field(default_factory=list)
     project: ProjectRecord | None = None

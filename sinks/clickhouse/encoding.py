@@ -25,6 +25,7 @@ FROM system.columns
 WHERE database = {database:String} AND endsWith(table, '_versions')
 """
 _WRAPPED = re.compile(r"(LowCardinality|Nullable)\((.*)\)")
+_MAP = re.compile(r"Map\(LowCardinality\(String\), (\w+)\)")
 _ARROW_TYPES = {
     "String": pa.binary(),
     "UInt8": pa.uint8(),
@@ -143,6 +144,9 @@ def arrow_type(clickhouse_type: str) -> pa.DataType:
     TerminalSinkError
         If no table of ours has such columns.
     """
+    pair = _MAP.fullmatch(clickhouse_type)
+    if pair is not None:
+        return pa.map_(_ARROW_TYPES["String"], arrow_type(pair[1]))
     wrapped = _WRAPPED.fullmatch(clickhouse_type)
     if wrapped is None:
         if clickhouse_type not in _ARROW_TYPES:
@@ -160,6 +164,8 @@ def _array_of(values: list[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _converted(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if pa.types.is_map(kind):
+        return pa.array([list(value.items()) if value else [] for value in values], kind)
     if pa.types.is_timestamp(kind):
         return pa.array(values, pa.int64()).view(kind)
     return pa.array(values, kind, from_pandas=pa.types.is_floating(kind))

@@ -22,11 +22,13 @@ _TEXT = {
     "project_id": "p", "question_id": "q", "item_id": "i", "annotation_id": "a", "annotator_id": "w",
     "step": "annotate", "label": "yes", "truth": "yes", "stream": "log", "part": "source", "signal": "accuracy",
     "detector": "adwin", "direction": "worse", "stage": "decode", "error_code": "not_json", "error": "no JSON",
-    "payload": b"{",
+    "payload": b"{", "review_id": "v", "reviewer_id": "r", "decision": "accept", "attributes": {"team": "red"},
 }  # fmt: skip
 _TIMES = ("occurred_at", "first_at", "last_at", "window_start", "clock_at", "detected_at", "changed_at")
 _MISSING = (
     "accuracy", "score", "duration_ms_p", "decayed_", "adaptive_low", "adaptive_high", "top_", "before", "after",
+    "truth_standing", "kind", "adjudicator_id", "started_at", "finished_at", "correction", "agreement", "leniency",
+    "waiting_ms_p",
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ class LogShape:
     seconds_per_event: float = 40.0
     disorder_seconds: float = 600.0
     bad_share: float = 0.03
+    is_workflow: bool = False
 
 
 def random_log(seed: int, shape: LogShape = LogShape()) -> list[bytes]:
@@ -46,17 +47,19 @@ def _event(rng: random.Random, index: int, shape: LogShape) -> dict[str, Any]:
         "source": "test",
         "project_id": f"p{rng.randrange(shape.projects)}",
     }
+    if shape.is_workflow and rng.random() < 0.35:
+        return {**common, **_workflow_event(rng, shape)}
     kind = rng.random()
     if kind < 0.12:
         return {**common, "type": "annotation.retracted", "annotation_id": _annotation(rng, shape)}
-    target = {"question_id": rng.choice(("q1", "q1", "q2")), "item_id": f"i{rng.randrange(shape.items)}"}
+    target = _target(rng, shape)
     if kind < 0.3:
         answers = [
             {"label": {"kind": "categorical", "value": value}, "weight": rng.choice((1.0, 1.0, 0.5, 0.3, 0.0))}
             for value in rng.sample(CLASSES, rng.choice((1, 1, 2)))
         ]
         return {**common, **target, "type": "gold.set", "answers": answers, "origin": "gold"}
-    return {
+    event = {
         **common,
         **target,
         "type": "annotation.submitted",
@@ -66,6 +69,50 @@ def _event(rng: random.Random, index: int, shape: LogShape) -> dict[str, Any]:
         "label": {"kind": "categorical", "value": rng.choice(CLASSES)},
         "duration_ms": rng.choice((None, rng.randrange(500, 9000))),
     }
+    if shape.is_workflow and rng.random() < 0.1:
+        event["expected"] = _label(rng)
+    if shape.is_workflow and rng.random() < 0.3:
+        event |= {"attributes": {"team": rng.choice("ab")}, "step": rng.choice(("annotate", "second look"))}
+    return event
+
+
+def _workflow_event(rng: random.Random, shape: LogShape) -> dict[str, Any]:
+    """Return what a workflow of several steps adds: skips, reviews, decisions, withdrawn gold, other kinds of labels."""
+    target, duration = _target(rng, shape), rng.choice((None, rng.randrange(500, 9000)))
+    kind = rng.random()
+    if kind < 0.2:
+        skip = {"type": "annotation.skipped", "annotator_id": f"w{rng.randrange(shape.annotators)}"}
+        told = {"annotation_id": _annotation(rng, shape), "revision": rng.randrange(4)} if rng.random() < 0.7 else {}
+        return {**target, **skip, **told, "duration_ms": duration}
+    if kind < 0.65:
+        decision = rng.choice(("accept", "accept", "fix", "reject"))
+        review = {
+            "type": "review.decided",
+            "question_id": target["question_id"],
+            "annotation_id": _annotation(rng, shape),
+            "reviewer_id": f"r{rng.randrange(3)}",
+            "decision": decision,
+            "duration_ms": duration,
+        }
+        return review | ({"correction": _label(rng)} if decision == "fix" else {})
+    if kind < 0.8:
+        work = {"type": "item.adjudicated", "adjudicator_id": "x1", "label": _label(rng), "duration_ms": duration}
+        return {**target, **work}
+    if kind < 0.9:
+        return {**target, "type": "gold.withdrawn"}
+    rating = {"kind": "rating", "value": rng.randrange(1, 6), "scale": "ordinal", "low": 1, "high": 5}
+    if rng.random() < 0.3:
+        return {**target, "question_id": "q3", "type": "gold.set", "answers": [{"label": rating}]}
+    person = {"annotator_id": f"w{rng.randrange(shape.annotators)}", "annotation_id": _annotation(rng, shape)}
+    return {**target, **person, "question_id": "q3", "type": "annotation.submitted", "label": rating}
+
+
+def _target(rng: random.Random, shape: LogShape) -> dict[str, Any]:
+    return {"question_id": rng.choice(("q1", "q1", "q2")), "item_id": f"i{rng.randrange(shape.items)}"}
+
+
+def _label(rng: random.Random) -> dict[str, Any]:
+    return {"kind": "categorical", "value": rng.choice(CLASSES)}
 
 
 def _annotation(rng: random.Random, shape: LogShape) -> str:

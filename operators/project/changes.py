@@ -1,0 +1,186 @@
+"""What the folds of all events share: counting, judging and noting what is to be written."""
+
+from typing import Any
+
+from operators.project.contributions import contribute, contribute_judged, settle, touch_annotator
+from operators.project.memory import Memory
+from operators.project.reviewing import count_reviews, judge_reviews
+from operators.project.rows import Row, label_row, skip_row
+from operators.project.settings import FoldSettings
+from operators.project.standing import known_answer, standing_of
+from operators.project.state import (
+    CREDIT_UNITS,
+    AnnotatorRecord,
+    ItemRecord,
+    LabelRecord,
+    ProjectRecord,
+    QuestionRecord,
+)
+from operators.project.touched import DriftFinding, Touched
+
+NOT_JUDGED = (None, None)
+KEY_COLUMNS = 4
+"""Of the tables of labels, skips and reviews."""
+
+
+class Changes:
+    """Changes the state of one project, and notes whose rows changed.
+
+    Parameters
+    ----------
+    record
+        State of the project; changed in place.
+    settings
+        What decides how events become rows.
+    """
+
+    def __init__(self, record: ProjectRecord, settings: FoldSettings) -> None:
+        self.record = record
+        self.touched = Touched()
+        self.memory = Memory(record, settings)
+        self.settings = settings
+        self.unsettled: list[tuple[QuestionRecord, AnnotatorRecord]] = []
+        self._event_rows: dict[tuple[Any, ...], tuple[list[Row], Row]] = {}
+
+    # Judging
+
+    def judge_again(
+        self, label: LabelRecord, item: ItemRecord, question: QuestionRecord, at: int, version: int
+    ) -> None:
+        """Hold the item's known answer, which has changed, against a label and its reviews."""
+        judged = item.truth.judge_label(label) if item.truth is not None else NOT_JUDGED
+        if judged == (label.truth, label.credit) and label.truth is None:
+            return
+        annotator = self.settled_annotator_of(label, question)
+        if label.reviews:
+            count_reviews(self, -1, label, question, annotator, version)
+        if label.credit is not None:
+            self._count_judged(-1, label, question, annotator, version)
+        label.truth, label.credit = judged
+        if label.credit is not None:
+            self._count_judged(1, label, question, annotator, version)
+        if label.reviews:
+            judge_reviews(self, label, item, question, version)
+            count_reviews(self, 1, label, question, annotator, version)
+        self.write_label(label, question, version)
+        if label.credit is not None and not label.is_judged:
+            self.judge_first(label, question, annotator, at, version)
+
+    def judge_first(
+        self, label: LabelRecord, question: QuestionRecord, annotator: AnnotatorRecord, at: int, version: int
+    ) -> None:
+        """Let a label's first judgement enter the sequential statistics, unless the label is too old to tell of now."""
+        label.is_judged = True
+        if self.record.newest_at - label.first_at > self.settings.judgement_age_max:
+            return
+        assert label.credit is not None
+        change = annotator.stream.update(label.credit / CREDIT_UNITS, label.first_at)
+        touch_annotator(annotator, question, self.touched, version)
+        if change is not None:
+            annotator.drifts += 1
+            self.touched.drifts.append(
+                DriftFinding(
+                    self.record.project_id,
+                    question.question_id,
+                    annotator.annotator_id,
+                    annotator.drifts,
+                    change,
+                    at,
+                    version,
+                )  # fmt: skip
+            )
+
+    def hold_known_answer(self, item: ItemRecord, question: QuestionRecord, at: int, version: int) -> None:
+        """Let the known answer of the highest standing be held against all labels of an item."""
+        before, item.truth = item.truth, known_answer(item)
+        self.record.truth_items += (item.truth is not None) - (before is not None)
+        self.touch_item(question, item, at, version)
+        for label in item.labels:
+            if label.first_at >= self.memory.horizon:
+                self.judge_again(label, item, question, at, version)
+
+    # Counting
+
+    def settled_annotator_of(self, label: LabelRecord, question: QuestionRecord) -> AnnotatorRecord:
+        """Return the annotator of a label that is counted, now if it was not yet."""
+        annotator = question.annotators[label.annotator_id]
+        if label.is_pending:
+            self.settle(question, annotator)
+        return annotator
+
+    def settle(self, question: QuestionRecord, annotator: AnnotatorRecord) -> None:
+        """Count an annotator's pending labels."""
+        if annotator.pending:
+            settle(self.record, question, annotator, self.memory.window_of, self.touched)
+
+    def count(
+        self, sign: int, label: LabelRecord, question: QuestionRecord, annotator: AnnotatorRecord, version: int
+    ) -> None:
+        """Add all that a label or skip contributes (sign 1), or take it out (sign -1)."""
+        window = self.memory.window_of(question, label.first_at)
+        contribute(sign, label, self.record, question, annotator, window, self.touched, version)
+        if label.reviews:
+            count_reviews(self, sign, label, question, annotator, version)
+
+    def _count_judged(
+        self, sign: int, label: LabelRecord, question: QuestionRecord, annotator: AnnotatorRecord, version: int
+    ) -> None:
+        window = self.memory.window_of(question, label.first_at)
+        contribute_judged(sign, label, self.record, question, annotator, window, self.touched, version)
+
+    # Items and rows
+
+    def put_on_item(
+        self, label: LabelRecord, item: ItemRecord, question: QuestionRecord, at: int, version: int
+    ) -> None:
+        """Enter a label or skip under its item."""
+        if label.is_skip:
+            item.skips = [*(item.skips or ()), label]
+        else:
+            item.labels.append(label)
+        if label.first_at < item.oldest_label_at:
+            item.oldest_label_at = label.first_at
+        self.touch_item(question, item, at, version)
+
+    def take_off_item(self, label: LabelRecord, question: QuestionRecord, at: int, version: int) -> None:
+        """Remove a label or skip from its item; its row ceases."""
+        item = question.items[label.item_id]
+        if label.is_skip:
+            item.skips = [other for other in item.skips or () if other is not label] or None
+        else:
+            item.labels = [other for other in item.labels if other is not label]
+        self.touch_item(question, item, at, version)
+        self.write_label(label, question, version, is_deleted=1)
+
+    def write_label(self, label: LabelRecord, question: QuestionRecord, version: int, *, is_deleted: int = 0) -> None:
+        """Note the row of a label or skip."""
+        label.version = version
+        place = {"project_id": self.record.project_id, "generation": self.settings.generation, "is_deleted": is_deleted}
+        if label.is_skip:
+            self.write(self.touched.skip_rows, skip_row(label, **place))
+        else:
+            standing = standing_of(label, question.items.get(label.item_id))
+            self.write(self.touched.label_rows, label_row(label, standing, **place))
+
+    def write(self, rows: list[Row], row: Row) -> None:
+        """Note a row of labels, skips or reviews; of one event the last row of a key counts."""
+        self._event_rows[id(rows), *row[:KEY_COLUMNS]] = rows, row
+
+    def end_event(self) -> None:
+        """Hand on the rows that one event has made."""
+        for rows, row in self._event_rows.values():
+            rows.append(row)
+        self._event_rows = {}
+
+    def touch_item(self, question: QuestionRecord, item: ItemRecord, at: int, version: int) -> None:
+        """Note that something happened to an item."""
+        if at > item.last_at:
+            item.last_at = at
+        elif at < item.first_at:
+            item.first_at = at
+        if item.oldest_label_at < self.memory.horizon:
+            self.memory.forget_old_labels(item)
+        item.version = version
+        if not item.is_dirty:
+            item.is_dirty = True
+            self.touched.items.append((question, item))

@@ -1,0 +1,6 @@
+"""What became of an event."""
+
+FOLDED = "folded"
+DUPLICATE = "duplicate"
+Outcome = str
+"""FOLDED, DUPLICATE, or the ErrorCode for which an event was refused."""
