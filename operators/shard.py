@@ -8,7 +8,6 @@ import msgspec
 from operators.accounts import Account, Accounts
 from operators.decode import DeadLetter, EventBatch, IntakeReport
 from operators.project.machine import ProjectMachine
-from operators.project.rows import RowMaker
 from operators.project.settings import FoldSettings
 from operators.project.state import ProjectRecord
 from schemas.errors import ErrorCode, Stage
@@ -38,33 +37,31 @@ class Shard:
         self.state = state
         self._settings = settings
         self._accounts = Accounts(state.accounts, generation=settings.generation)
-        self._machines: dict[str, tuple[ProjectMachine, RowMaker]] = {}
+        self._machines: dict[str, ProjectMachine] = {}
         for record in state.projects.values():
             self._load(record)
 
     def take(self, batches: Iterable[EventBatch | IntakeReport]) -> RowBatch:
         """Fold batches in order; return the rows of all that they touched."""
         out: dict[str, list[tuple[Any, ...]]] = {}
-        touched: dict[str, tuple[ProjectMachine, RowMaker]] = {}
+        touched: dict[str, ProjectMachine] = {}
         for batch in batches:
             if isinstance(batch, IntakeReport):
                 self._accounts.take_report(batch, out)
             else:
                 touched.update(self._fold(batch, out))
-        for machine, row_maker in touched.values():
-            row_maker.add_rows(machine.take_touched(), out)
-            machine.memory.sweep()
+        for machine in touched.values():
+            machine.flush()
         return RowBatch(out)
 
-    def _fold(
-        self, batch: EventBatch, out: dict[str, list[tuple[Any, ...]]]
-    ) -> dict[str, tuple[ProjectMachine, RowMaker]]:
+    def _fold(self, batch: EventBatch, out: dict[str, list[tuple[Any, ...]]]) -> dict[str, ProjectMachine]:
         account = self._accounts.of(batch.stream, batch.partition, batch.shard)
         first_version = row_version(generation=self._settings.generation, offset=0)
-        touched: dict[str, tuple[ProjectMachine, RowMaker]] = {}
+        touched: dict[str, ProjectMachine] = {}
         for project_id, events in batch.projects.items():
-            touched[project_id] = self._project_of(project_id, batch)
-            folded, duplicate, refused = touched[project_id][0].fold_all(
+            machine = touched[project_id] = self._project_of(project_id, batch)
+            machine.out = out
+            folded, duplicate, refused = machine.fold_all(
                 events.events, events.times, [first_version + offset for offset in events.offsets]
             )
             account.folded += folded
@@ -88,21 +85,20 @@ class Shard:
             account.dead += 1
         self._accounts.add_dead_letter(letter, batch.stream, batch.partition, out)
 
-    def _project_of(self, project_id: str, batch: EventBatch) -> tuple[ProjectMachine, RowMaker]:
+    def _project_of(self, project_id: str, batch: EventBatch) -> ProjectMachine:
         found = self._machines.get(project_id)
         if found is None:
             record = ProjectRecord(project_id, batch.stream, batch.partition, {}, {}, {}, set(), set())
             self.state.projects[project_id] = record
             return self._load(record)
-        record = found[0].record
+        record = found.record
         if (batch.stream, batch.partition) != (record.stream, record.partition):
             record.is_unordered = True
         return found
 
-    def _load(self, record: ProjectRecord) -> tuple[ProjectMachine, RowMaker]:
-        loaded = (ProjectMachine(record, self._settings), RowMaker(record, self._settings))
-        self._machines[record.project_id] = loaded
-        return loaded
+    def _load(self, record: ProjectRecord) -> ProjectMachine:
+        machine = self._machines[record.project_id] = ProjectMachine(record, self._settings)
+        return machine
 
 
 _DETAILS = {

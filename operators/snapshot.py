@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from river import stats
 
+from operators.project.consensus import QuestionConsensus
 from operators.project.upgrade import upgrade_format_1
 from operators.shard import ShardState
 from operators.stats.adaptive_window import AdaptiveWindow
@@ -65,10 +66,15 @@ def decode_state(data: bytes, *, window: int) -> ShardState:
 
 
 def _to_bytes(statistic: Any) -> bytes:
+    if isinstance(statistic, QuestionConsensus):
+        return pickle.dumps(statistic.state(), protocol=5)
     assert isinstance(statistic, _RIVER_TYPES)
     return pickle.dumps(statistic, protocol=5)
 
 
 def _from_bytes(kind: type, data: Any) -> Any:
+    loaded = pickle.loads(data)  # noqa: S301 - the recovery directory is as trusted as the code
+    if kind is QuestionConsensus:
+        return QuestionConsensus.from_state(loaded)
     assert kind in _RIVER_TYPES
-    return pickle.loads(data)  # noqa: S301 - the recovery directory is as trusted as the code
+    return loaded

@@ -34,7 +34,9 @@ class ShardLogic(StatefulBatchLogic[EventBatch | IntakeReport, RowBatch, bytes])
     """A shard as Bytewax wants it. The end of the input moves no clock: it may be a drain as well as an end."""
 
     def __init__(self, settings: FoldSettings, resume: bytes | None) -> None:
-        self._shard = Shard(decode_state(resume, window=settings.window) if resume is not None else ShardState({}, {}), settings)
+        self._shard = Shard(
+            decode_state(resume, window=settings.window) if resume is not None else ShardState({}, {}), settings
+        )
 
     def on_batch(self, values: list[EventBatch | IntakeReport]) -> tuple[list[RowBatch], bool]:
         """Fold the batches that have come."""

@@ -121,6 +121,16 @@ CLASS_WINDOWS = Table(
     key=("project_id", "question_id", "window_start", "label"),
     values=("window_end", "labels"),
 )
+CONSENSUS = Table(
+    "consensus_versions",
+    key=("project_id", "question_id", "item_id"),
+    values=("consensus", "confidence", "deviation", "labels", "status", "posterior"),
+)
+OPTIONS = Table(
+    "options_versions",
+    key=("project_id", "question_id", "option"),
+    values=("strength", "deviation", "comparisons"),
+)
 CONFUSION = Table(
     "confusion_versions",
     key=("project_id", "question_id", "annotator_id", "truth", "label"),
@@ -154,7 +164,7 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         LABELS, SKIPS, REVIEWS, ITEMS, ANNOTATORS, REVIEWERS, STEP_WINDOWS, ANNOTATOR_WINDOWS, PROJECT_WINDOWS,
-        CLASS_WINDOWS, CONFUSION, DRIFT, PROJECTS,
+        CLASS_WINDOWS, CONFUSION, CONSENSUS, OPTIONS, DRIFT, PROJECTS,
         DEAD_LETTERS, PROGRESS,
     )
 }  # fmt: skip

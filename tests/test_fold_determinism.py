@@ -8,10 +8,11 @@ import pytest
 from tests.support.folding import FOLD_SETTINGS, HOUR, cuts_of, fold_log, random_cuts
 from tests.support.logs import LogShape, random_log
 
-SHORT_MEMORY = replace(FOLD_SETTINGS, retention=HOUR, annotator_retention=2 * HOUR, judgement_age_max=HOUR // 2)
+FULL = replace(FOLD_SETTINGS, has_consensus=True)
+SHORT_MEMORY = replace(FULL, retention=HOUR, annotator_retention=2 * HOUR, judgement_age_max=HOUR // 2)
 
 
-@pytest.mark.parametrize("settings", [FOLD_SETTINGS, SHORT_MEMORY], ids=["long memory", "short memory"])
+@pytest.mark.parametrize("settings", [FULL, SHORT_MEMORY], ids=["long memory", "short memory"])
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("is_workflow", [False, True], ids=["labels", "workflow"])
 def test_rows_do_not_depend_on_how_the_log_is_cut(seed, settings, is_workflow):
@@ -29,7 +30,7 @@ def test_rows_do_not_depend_on_how_the_log_is_cut(seed, settings, is_workflow):
         assert fold_log(lines, cuts=cuts, settings=settings) == whole
 
 
-@pytest.mark.parametrize("settings", [FOLD_SETTINGS, SHORT_MEMORY], ids=["long memory", "short memory"])
+@pytest.mark.parametrize("settings", [FULL, SHORT_MEMORY], ids=["long memory", "short memory"])
 @pytest.mark.parametrize("seed", range(4))
 def test_rows_do_not_depend_on_restarts(seed, settings):
     """Writing the state to bytes and reading it back at any time changes no row."""

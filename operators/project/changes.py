@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from operators.project.consensus import KINDS as CONSENSUS_KINDS
+from operators.project.consensus import QuestionConsensus
 from operators.project.contributions import contribute, contribute_judged, settle, touch_annotator
 from operators.project.memory import Memory
 from operators.project.reviewing import count_reviews, judge_reviews
-from operators.project.rows import Row, label_row, skip_row
+from operators.project.rows import Row, RowMaker, label_row, skip_row
 from operators.project.settings import FoldSettings
 from operators.project.standing import known_answer, standing_of
 from operators.project.state import (
@@ -40,7 +42,60 @@ class Changes:
         self.memory = Memory(record, settings)
         self.settings = settings
         self.unsettled: list[tuple[QuestionRecord, AnnotatorRecord]] = []
-        self._event_rows: dict[tuple[Any, ...], tuple[list[Row], Row]] = {}
+        self.out: dict[str, list[Row]] = {}
+        self._row_maker = RowMaker(record, settings)
+        self._event_rows: dict[tuple[Any, ...], Row] = {}
+        self.version = 0
+        self.memory.before_forgetting, self.memory.on_forgetting = self.flush, self._unlearn_item
+
+    # Rows
+
+    def flush(self) -> None:
+        """Make the rows of all that was touched, and begin anew."""
+        for question, annotator in self.unsettled:
+            self.settle(question, annotator)
+        for question in self.touched.consensus:
+            assert question.consensus is not None
+            question.consensus.settle()
+        self.unsettled = []
+        touched, self.touched = self.touched, Touched()
+        self._row_maker.add_rows(touched, self.out)
+
+    def tick(self) -> None:
+        """Free the memory of what is absent, at a time that the log decides; rows are made of what was, before."""
+        self.flush()
+        self.memory.sweep()
+
+    # Consensus
+
+    def learn(self, label: LabelRecord, question: QuestionRecord, version: int) -> None:
+        """Let a label speak for the consensus of its item."""
+        consensus = self._consensus_of(question)
+        if consensus is not None:
+            consensus.add(label, version)
+
+    def unlearn(self, label: LabelRecord, question: QuestionRecord, version: int) -> None:
+        """Let a label speak no longer; to be done before it changes."""
+        consensus = self._consensus_of(question)
+        if consensus is not None:
+            consensus.remove(label, version)
+
+    def _unlearn_item(self, question: QuestionRecord, item: ItemRecord) -> None:
+        consensus = self._consensus_of(question)
+        if consensus is not None:
+            consensus.forget(item.item_id, self.version)
+
+    def _consensus_of(self, question: QuestionRecord) -> QuestionConsensus | None:
+        """Return what learns the consensus, which is about to change; None where there is nothing to learn."""
+        consensus = question.consensus
+        if consensus is None:
+            if not self.settings.has_consensus or question.kind not in CONSENSUS_KINDS:
+                return None
+            consensus = question.consensus = QuestionConsensus(question.kind)
+        if not consensus.is_dirty:
+            consensus.is_dirty = True
+            self.touched.consensus.append(question)
+        return consensus
 
     # Judging
 
@@ -95,6 +150,9 @@ class Changes:
         before, item.truth = item.truth, known_answer(item)
         self.record.truth_items += (item.truth is not None) - (before is not None)
         self.touch_item(question, item, at, version)
+        consensus = self._consensus_of(question)
+        if consensus is not None:
+            consensus.hold_known_answer(item, version)
         for label in item.labels:
             if label.first_at >= self.memory.horizon:
                 self.judge_again(label, item, question, at, version)
@@ -157,19 +215,19 @@ class Changes:
         label.version = version
         place = {"project_id": self.record.project_id, "generation": self.settings.generation, "is_deleted": is_deleted}
         if label.is_skip:
-            self.write(self.touched.skip_rows, skip_row(label, **place))
+            self.write("skip_rows", skip_row(label, **place))
         else:
             standing = standing_of(label, question.items.get(label.item_id))
-            self.write(self.touched.label_rows, label_row(label, standing, **place))
+            self.write("label_rows", label_row(label, standing, **place))
 
-    def write(self, rows: list[Row], row: Row) -> None:
-        """Note a row of labels, skips or reviews; of one event the last row of a key counts."""
-        self._event_rows[id(rows), *row[:KEY_COLUMNS]] = rows, row
+    def write(self, rows: str, row: Row) -> None:
+        """Note a row for a field of `Touched`: labels, skips or reviews; of one event the last row of a key counts."""
+        self._event_rows[rows, *row[:KEY_COLUMNS]] = row
 
     def end_event(self) -> None:
         """Hand on the rows that one event has made."""
-        for rows, row in self._event_rows.values():
-            rows.append(row)
+        for (rows, *_), row in self._event_rows.items():
+            getattr(self.touched, rows).append(row)
         self._event_rows = {}
 
     def touch_item(self, question: QuestionRecord, item: ItemRecord, at: int, version: int) -> None:

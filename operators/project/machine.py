@@ -25,7 +25,6 @@ from operators.project.state import (
     LabelRecord,
     QuestionRecord,
 )
-from operators.project.touched import Touched
 from schemas.errors import ErrorCode
 
 
@@ -60,9 +59,12 @@ class ProjectMachine(Changes):
         refused: list[tuple[int, ErrorCode]] = []
         for index, event in enumerate(events):
             at = times[index]
+            self.version = versions[index]
             if at > record.newest_at:
                 memory.advance(at)
-            outcome = _FOLDS[type(event)](self, event, at, versions[index])
+                if memory.is_sweep_due:
+                    self.tick()
+            outcome = _FOLDS[type(event)](self, event, at, self.version)
             if self._event_rows:
                 self.end_event()
             if outcome is FOLDED:
@@ -74,14 +76,6 @@ class ProjectMachine(Changes):
         record.version = versions[-1]
         self.touched.project = record
         return folded, duplicate, refused
-
-    def take_touched(self) -> Touched:
-        """Return what was touched since the last call, and begin anew."""
-        for question, annotator in self.unsettled:
-            self.settle(question, annotator)
-        self.unsettled = []
-        touched, self.touched = self.touched, Touched()
-        return touched
 
     # Submissions
 
@@ -153,8 +147,10 @@ class ProjectMachine(Changes):
         if credit is not None:
             self.judge_first(label, question, annotator, at, version)
         if record.waiting_reviews and annotation_id in record.waiting_reviews:
-            self.write(touched.label_rows, touched.label_rows.pop())
+            self.write("label_rows", touched.label_rows.pop())
             self._attach_waiting(label, question, at, version)
+        if self.settings.has_consensus:
+            self.learn(label, question, version)
 
     def _expect(self, event: Submitted, question: QuestionRecord, at: int, version: int) -> None:
         """Hold the answer that a tool expects, told along with an annotator's, to be the item's gold."""
@@ -190,6 +186,8 @@ class ProjectMachine(Changes):
         is_skip = isinstance(event, Skipped)
         self.count(-1, label, question, self.settled_annotator_of(label, question), version)
         annotator = self.memory.annotator_of(question, event.annotator_id, at)
+        if not label.is_skip:
+            self.unlearn(label, question, version)
         if item.item_id != label.item_id or is_skip != label.is_skip:
             self.take_off_item(label, question, at, version)
             label.item_id, label.is_skip = item.item_id, is_skip
@@ -206,6 +204,8 @@ class ProjectMachine(Changes):
         label.truth, label.credit = item.truth.judge_label(label) if is_judged else NOT_JUDGED
         rejudge_reviews(self, label, item, question, version)
         self.count(1, label, question, annotator, version)
+        if not is_skip:
+            self.learn(label, question, version)
         self.write_label(label, question, version)
         self.touch_item(question, item, at, version)
         if label.credit is not None and not label.is_judged:
@@ -275,6 +275,8 @@ class ProjectMachine(Changes):
     def _remove(self, label: LabelRecord, at: int, version: int) -> None:
         question = self.record.questions[label.question_id]
         self.count(-1, label, question, self.settled_annotator_of(label, question), version)
+        if not label.is_skip:
+            self.unlearn(label, question, version)
         detach(self, label, question, version)
         self.take_off_item(label, question, at, version)
         self.memory.forget_label(label)

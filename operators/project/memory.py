@@ -1,8 +1,10 @@
 """What a project remembers, and for how long.
 
 Retention is logical: what is older than the project's clock less the retention counts as absent at each event, whether
-or not `Memory.sweep` has removed it. So sweeping changes no row, and may happen whenever no row waits to be written.
+or not `Memory.sweep` has removed it. A sweep comes when the project's clock says so, never at the end of a batch.
 """
+
+from collections.abc import Callable
 
 from river import stats
 
@@ -45,6 +47,8 @@ class Memory:
         The same for annotators.
     annotations
         Labels by annotation, those that are absent by now included; read by `labels_of` and `label_of`.
+    before_forgetting, on_forgetting
+        Called before an item is forgotten that an event needs anew, and whenever one is forgotten.
     """
 
     def __init__(self, record: ProjectRecord, settings: FoldSettings) -> None:
@@ -60,6 +64,8 @@ class Memory:
             for item in question.items.values():
                 for label in (*item.labels, *(item.skips or ())):
                     self.remember(label)
+        self.before_forgetting: Callable[[], None] = lambda: None
+        self.on_forgetting: Callable[[QuestionRecord, ItemRecord], None] = lambda question, item: None
         self._attributes: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
 
     def advance(self, newest_at: int) -> None:
@@ -166,6 +172,7 @@ class Memory:
         if item is not None:
             if item.last_at >= self.horizon:
                 return item
+            self.before_forgetting()
             self.forget_item(question, item)
         item = question.items[item_id] = ItemRecord(item_id, [], at, at, at)
         self.record.items += 1
@@ -226,12 +233,16 @@ class Memory:
         for label in (*item.labels, *(item.skips or ())):
             self.forget_label(label)
         del question.items[item.item_id]
+        self.on_forgetting(question, item)
+
+    @property
+    def is_sweep_due(self) -> bool:
+        """Whether the clock has gone on for some time since the last sweep."""
+        return self.record.newest_at - self.record.swept_at >= self._settings.retention // SWEEPS_PER_RETENTION
 
     def sweep(self) -> None:
-        """Free the memory of what is absent; does nothing until the clock has gone on for some time."""
-        record, settings = self.record, self._settings
-        if record.newest_at - record.swept_at < settings.retention // SWEEPS_PER_RETENTION:
-            return
+        """Free the memory of what is absent."""
+        record = self.record
         record.swept_at = record.newest_at
         record.retracted = {key: at for key, at in record.retracted.items() if at >= self.horizon}
         record.unmatched = {key: at for key, at in record.unmatched.items() if at >= self.horizon}

@@ -100,7 +100,7 @@ def write_review(
         generation=changes.settings.generation,
         is_deleted=is_deleted,
     )
-    changes.write(changes.touched.review_rows, row)
+    changes.write("review_rows", row)
 
 
 def _count_review(

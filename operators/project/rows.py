@@ -4,6 +4,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from operators.project.consensus_rows import consensus_rows, option_rows
 from operators.project.review_order import REJECT, newest_review
 from operators.project.settings import FoldSettings
 from operators.project.standing import NAMES
@@ -64,6 +65,8 @@ class RowMaker:
         for table, records, maker in makers:
             if records:
                 out.setdefault(table.name, []).extend([maker(*record) for record in records])
+        for question in touched.consensus:
+            self._add_consensus(question, out)
         if touched.drifts:
             out.setdefault(rows.DRIFT.name, []).extend(map(self._drift, touched.drifts))
         if touched.project is not None:
@@ -187,6 +190,15 @@ class RowMaker:
             log_histogram.quantile(counts.waits, 0.5), log_histogram.quantile(counts.waits, 0.9),
             self._generation, counts.version, int(is_gone),
         )  # fmt: skip
+
+    def _add_consensus(self, question: QuestionRecord, out: dict[str, list[Row]]) -> None:
+        consensus = question.consensus
+        assert consensus is not None
+        out.setdefault(rows.CONSENSUS.name, []).extend(consensus_rows(question, self._project_id, self._settings))
+        if consensus.changed_options:
+            made = option_rows(question, self._project_id, self._generation)
+            out.setdefault(rows.OPTIONS.name, []).extend(made)
+        consensus.is_dirty, consensus.changed, consensus.changed_options = False, {}, {}
 
     def _drift(self, finding: DriftFinding) -> Row:
         change = finding.change

@@ -27,6 +27,12 @@ class FoldSettings:
         Weight of the newest judgement in the decayed accuracy, in (0, 1).
     adwin_delta
         Confidence parameter of the adaptive window, in (0, 1).
+    has_consensus
+        Whether the consensus of items is learnt.
+    consensus_confidence
+        Probability from which an item's consensus is settled, in (0.5, 1].
+    consensus_labels_max
+        With so many labels an item that is still not settled needs an expert rather than another label, ≥ 1.
     """
 
     generation: int
@@ -38,6 +44,9 @@ class FoldSettings:
     classes_max: int
     fading_factor: float
     adwin_delta: float
+    has_consensus: bool = False
+    consensus_confidence: float = 0.95
+    consensus_labels_max: int = 7
 
     def __post_init__(self) -> None:
         assert 0 <= self.generation < 2**15

@@ -9,6 +9,7 @@ import msgspec
 from river import stats
 
 from operators.labels import compare_contents
+from operators.project.consensus import QuestionConsensus
 from operators.stats.judgement_stream import JudgementStream
 
 CREDIT_UNITS = 1_000_000
@@ -299,8 +300,7 @@ class QuestionRecord(msgspec.Struct, array_like=True, gc=False):
     windows: dict[int, WindowRecord]
     kind: str | None = None
     reviewers: dict[str, ReviewerRecord] = {}
-    version: int = 0
-    is_dirty: bool = False
+    consensus: QuestionConsensus | None = None
 
 
 class ProjectRecord(msgspec.Struct, array_like=True, gc=False):

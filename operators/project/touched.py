@@ -48,6 +48,6 @@ class Touched:
     confusion: list[tuple[QuestionRecord, AnnotatorRecord, str, str, Count]] = field(default_factory=list)
     step_windows: list[tuple[QuestionRecord, WindowRecord, str, StepCounts]] = field(default_factory=list)
     reviewers: list[tuple[QuestionRecord, ReviewerRecord]] = field(default_factory=list)
-    questions: list[tuple[QuestionRecord]] = field(default_factory=list)
+    consensus: list[QuestionRecord] = field(default_factory=list)
     drifts: list[DriftFinding] = field(default_factory=list)
     project: ProjectRecord | None = None
