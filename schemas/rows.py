@@ -121,6 +121,21 @@ CLASS_WINDOWS = Table(
     key=("project_id", "question_id", "window_start", "label"),
     values=("window_end", "labels"),
 )
+_AGREEMENT = (
+    "level", "items", "labels", "alpha", "alpha_low", "alpha_high", "ac1", "ac1_low", "ac1_high", "percent_agreement",
+    "percent_low", "percent_high",
+)  # fmt: skip
+AGREEMENT = Table("agreement_versions", key=("project_id", "question_id"), values=_AGREEMENT)
+AGREEMENT_WINDOWS = Table(
+    "agreement_windows_versions",
+    key=("project_id", "question_id", "window_start"),
+    values=("window_end", *_AGREEMENT),
+)
+PAIRS = Table(
+    "pairs_versions",
+    key=("project_id", "question_id", "annotator_id", "other_annotator_id"),
+    values=("shared_items", "percent_agreement", "kappa"),
+)
 CONSENSUS = Table(
     "consensus_versions",
     key=("project_id", "question_id", "item_id"),
@@ -164,7 +179,7 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         LABELS, SKIPS, REVIEWS, ITEMS, ANNOTATORS, REVIEWERS, STEP_WINDOWS, ANNOTATOR_WINDOWS, PROJECT_WINDOWS,
-        CLASS_WINDOWS, CONFUSION, CONSENSUS, OPTIONS, DRIFT, PROJECTS,
+        CLASS_WINDOWS, CONFUSION, CONSENSUS, OPTIONS, AGREEMENT, AGREEMENT_WINDOWS, PAIRS, DRIFT, PROJECTS,
         DEAD_LETTERS, PROGRESS,
     )
 }  # fmt: skip

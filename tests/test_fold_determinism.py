@@ -8,7 +8,7 @@ import pytest
 from tests.support.folding import FOLD_SETTINGS, HOUR, cuts_of, fold_log, random_cuts
 from tests.support.logs import LogShape, random_log
 
-FULL = replace(FOLD_SETTINGS, has_consensus=True)
+FULL = replace(FOLD_SETTINGS, has_consensus=True, has_agreement=True)
 SHORT_MEMORY = replace(FULL, retention=HOUR, annotator_retention=2 * HOUR, judgement_age_max=HOUR // 2)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from operators.project.agreement import agree
 from operators.project.consensus import KINDS as CONSENSUS_KINDS
 from operators.project.consensus import QuestionConsensus
 from operators.project.contributions import contribute, contribute_judged, settle, touch_annotator
@@ -69,13 +70,17 @@ class Changes:
     # Consensus
 
     def learn(self, label: LabelRecord, question: QuestionRecord, version: int) -> None:
-        """Let a label speak for the consensus of its item."""
+        """Let a label speak for the consensus of its item, and for the agreement on it."""
+        if self.settings.has_agreement:
+            agree(label, question, self.memory, self.touched, version, is_leaving=False)
         consensus = self._consensus_of(question)
         if consensus is not None:
             consensus.add(label, version)
 
     def unlearn(self, label: LabelRecord, question: QuestionRecord, version: int) -> None:
         """Let a label speak no longer; to be done before it changes."""
+        if self.settings.has_agreement:
+            agree(label, question, self.memory, self.touched, version, is_leaving=True)
         consensus = self._consensus_of(question)
         if consensus is not None:
             consensus.remove(label, version)

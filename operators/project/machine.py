@@ -149,7 +149,7 @@ class ProjectMachine(Changes):
         if record.waiting_reviews and annotation_id in record.waiting_reviews:
             self.write("label_rows", touched.label_rows.pop())
             self._attach_waiting(label, question, at, version)
-        if self.settings.has_consensus:
+        if self.settings.has_consensus or self.settings.has_agreement:
             self.learn(label, question, version)
 
     def _expect(self, event: Submitted, question: QuestionRecord, at: int, version: int) -> None:

@@ -55,7 +55,7 @@ class Memory:
         self.record = record
         self.annotations: dict[str, LabelRecord | list[LabelRecord]] = {}
         self._settings = settings
-        self._window = settings.window
+        self.window = settings.window
         self._horizon_lag = settings.disorder + settings.retention
         self._annotator_horizon_lag = settings.disorder + settings.annotator_retention
         self.horizon = record.newest_at - self._horizon_lag
@@ -192,7 +192,7 @@ class Memory:
 
     def window_of(self, question: QuestionRecord, at: int) -> WindowRecord:
         """Return the record of the window that holds `at`, new if need be."""
-        start = at - at % self._window
+        start = at - at % self.window
         window = question.windows.get(start)
         if window is None:
             window = question.windows[start] = WindowRecord(start, WindowCounts(), {}, {})

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+from operators.project.agreement_rows import agreement_row, agreement_window_row, pair_row
 from operators.project.consensus_rows import consensus_rows, option_rows
 from operators.project.review_order import REJECT, newest_review
 from operators.project.settings import FoldSettings
@@ -65,6 +66,7 @@ class RowMaker:
         for table, records, maker in makers:
             if records:
                 out.setdefault(table.name, []).extend([maker(*record) for record in records])
+        self._add_agreement(touched, out)
         for question in touched.consensus:
             self._add_consensus(question, out)
         if touched.drifts:
@@ -190,6 +192,22 @@ class RowMaker:
             log_histogram.quantile(counts.waits, 0.5), log_histogram.quantile(counts.waits, 0.9),
             self._generation, counts.version, int(is_gone),
         )  # fmt: skip
+
+    def _add_agreement(self, touched: Touched, out: dict[str, list[Row]]) -> None:
+        project, generation = self._project_id, self._generation
+        if touched.agreement:
+            made = [agreement_row(question, project, generation) for question in touched.agreement]
+            out.setdefault(rows.AGREEMENT.name, []).extend(made)
+        if touched.agreement_windows:
+            length = self._settings.window
+            made = [agreement_window_row(*place, length, project, generation) for place in touched.agreement_windows]
+            out.setdefault(rows.AGREEMENT_WINDOWS.name, []).extend(made)
+        if touched.pairs:
+            made = [
+                pair_row(self._record.questions[question_id], pair, version, project, generation)
+                for (question_id, *pair), version in touched.pairs.items()
+            ]
+            out.setdefault(rows.PAIRS.name, []).extend(made)
 
     def _add_consensus(self, question: QuestionRecord, out: dict[str, list[Row]]) -> None:
         consensus = question.consensus

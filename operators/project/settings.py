@@ -29,6 +29,8 @@ class FoldSettings:
         Confidence parameter of the adaptive window, in (0, 1).
     has_consensus
         Whether the consensus of items is learnt.
+    has_agreement
+        Whether the annotators' agreement is counted.
     consensus_confidence
         Probability from which an item's consensus is settled, in (0.5, 1].
     consensus_labels_max
@@ -45,6 +47,7 @@ class FoldSettings:
     fading_factor: float
     adwin_delta: float
     has_consensus: bool = False
+    has_agreement: bool = False
     consensus_confidence: float = 0.95
     consensus_labels_max: int = 7
 

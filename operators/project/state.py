@@ -10,6 +10,8 @@ from river import stats
 
 from operators.labels import compare_contents
 from operators.project.consensus import QuestionConsensus
+from operators.stats.agreement.agreement import Agreement
+from operators.stats.agreement.pairs import PairAgreement
 from operators.stats.judgement_stream import JudgementStream
 
 CREDIT_UNITS = 1_000_000
@@ -137,6 +139,10 @@ class Adjudication(msgspec.Struct, array_like=True, gc=False):
     waiting_ms: int | None
 
 
+Vote = str | float
+"""What counts of an annotator's labels of an item for the agreement: a class, a number, or the whole content."""
+
+
 class ItemRecord(msgspec.Struct, array_like=True, gc=False):
     """One item under one question, with its labels in force in log order.
 
@@ -148,6 +154,8 @@ class ItemRecord(msgspec.Struct, array_like=True, gc=False):
         The known answer set by `gold.set`, and the time of the newest word about it, a withdrawal included.
     adjudication, adjudicated
         An expert's answer, and who decided it when.
+    votes, votes_window
+        Each annotator's latest label, as it counts for the agreement, and the window that it counts in.
     """
 
     item_id: str
@@ -163,6 +171,8 @@ class ItemRecord(msgspec.Struct, array_like=True, gc=False):
     adjudication: Truth | None = None
     adjudicated: Adjudication | None = None
     skips: list[LabelRecord] | None = None
+    votes: dict[str, Vote] = {}
+    votes_window: int = 0
 
 
 class Count(msgspec.Struct, array_like=True, gc=False):
@@ -216,6 +226,14 @@ class StepCounts(msgspec.Struct, array_like=True, gc=False):
     is_dirty: bool = False
 
 
+class AgreementPart(msgspec.Struct, array_like=True):
+    """The agreement on a question, over all time or in one window."""
+
+    figures: Agreement
+    version: int = 0
+    is_dirty: bool = False
+
+
 class WindowRecord(msgspec.Struct, array_like=True, gc=False):
     """One tumbling window of a question."""
 
@@ -224,6 +242,7 @@ class WindowRecord(msgspec.Struct, array_like=True, gc=False):
     annotators: dict[str, WindowCounts]
     classes: dict[str, Count]
     steps: dict[str, StepCounts] = {}
+    agreement: AgreementPart | None = None
 
 
 class ReviewerRecord(msgspec.Struct, array_like=True, gc=False):
@@ -301,6 +320,8 @@ class QuestionRecord(msgspec.Struct, array_like=True, gc=False):
     kind: str | None = None
     reviewers: dict[str, ReviewerRecord] = {}
     consensus: QuestionConsensus | None = None
+    agreement: AgreementPart | None = None
+    pairs: PairAgreement | None = None
 
 
 class ProjectRecord(msgspec.Struct, array_like=True, gc=False):

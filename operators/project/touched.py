@@ -49,5 +49,8 @@ class Touched:
     step_windows: list[tuple[QuestionRecord, WindowRecord, str, StepCounts]] = field(default_factory=list)
     reviewers: list[tuple[QuestionRecord, ReviewerRecord]] = field(default_factory=list)
     consensus: list[QuestionRecord] = field(default_factory=list)
+    agreement: list[QuestionRecord] = field(default_factory=list)
+    agreement_windows: list[tuple[QuestionRecord, WindowRecord]] = field(default_factory=list)
+    pairs: dict[tuple[str, str, str], int] = field(default_factory=dict)
     drifts: list[DriftFinding] = field(default_factory=list)
     project: ProjectRecord | None = None
