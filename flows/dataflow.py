@@ -22,6 +22,7 @@ FROZEN_SETTINGS = (
     "shards", "source_slots", "sink_slots", "window_seconds", "disorder_seconds", "retention_days",
     "annotator_retention_days", "judgement_age_hours_max", "future_seconds_max", "occurred_at_min", "occurred_at_max",
     "classes_max", "decay_half_life_judgements", "adwin_delta", "generation", "record_bytes_max",
+    "consensus", "consensus_confidence", "consensus_labels_max", "agreement", "estimates",
 )  # fmt: skip
 """Settings that decide how the log becomes rows, or where state lives: fixed once a recovery directory exists."""
 
@@ -103,6 +104,11 @@ def fold_settings_of(settings: Settings) -> FoldSettings:
         classes_max=settings.classes_max,
         fading_factor=1.0 - 0.5 ** (1.0 / settings.decay_half_life_judgements),
         adwin_delta=settings.adwin_delta,
+        has_consensus=settings.consensus,
+        consensus_confidence=settings.consensus_confidence,
+        consensus_labels_max=settings.consensus_labels_max,
+        has_agreement=settings.agreement,
+        has_estimates=settings.estimates,
     )
 
 

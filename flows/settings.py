@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AwareDatetime, BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -21,7 +21,14 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from flows.setting_values import default_clickhouse, hidden_dsn, hidden_options, normalised_options
+from flows.setting_values import (
+    HIDDEN,
+    default_clickhouse,
+    default_spool,
+    hidden_dsn,
+    hidden_options,
+    normalised_options,
+)
 from schemas.errors import ConfigurationError
 
 ENVIRONMENT_PREFIX = "LABELPULSE_"
@@ -123,11 +130,25 @@ class Settings(BaseSettings):
     adwin_delta: float = Field(
         0.002, gt=0, lt=1, description="Confidence of the adaptive window (ADWIN); smaller means fewer false alarms."
     )
+    consensus: bool = Field(True, description="Learn the consensus of each item.")
+    consensus_confidence: float = Field(
+        0.95, gt=0.5, le=1, description="An item is settled once its consensus is so probable."
+    )
+    consensus_labels_max: int = Field(
+        7, ge=1, le=1_000, description="An item with so many labels that is not settled needs an expert."
+    )
+    agreement: bool = Field(True, description="Count the annotators' agreement: alpha, AC1, kappa of pairs.")
+    estimates: bool = Field(
+        True, description="See annotators in the light of the others: estimated accuracy, too fast, repeated answers."
+    )
     generation: int = Field(
         0,
         ge=0,
         lt=2**15,
         description="Raised when topic, partitions or the meaning of figures change; rows of each stay apart.",
+    )
+    policy: Path | None = Field(
+        None, description="YAML file of rules, hooks and promised false alarms; none: the policy that holds by default."
     )
 
     kafka_options: Annotated[dict[str, str], BeforeValidator(normalised_options)] = Field(
@@ -139,6 +160,109 @@ class Settings(BaseSettings):
     dead_letter_topic: Annotated[str, Field(max_length=249, pattern=r"^[a-zA-Z0-9._-]+$")] | None = Field(
         "labelpulse.dead-letters",
         description="Topic for refused records when Kafka is the source; the word none: the table only.",
+    )
+
+    supervise_restarts_max: int = Field(
+        10, ge=0, le=10_000, description="`run --supervise` gives up at more failures than this within the window."
+    )
+    supervise_window_seconds: float = Field(
+        600.0, gt=0, le=86_400, description="`run --supervise` counts failures so many seconds back."
+    )
+    supervise_backoff_seconds_max: float = Field(
+        60.0, ge=1, le=3_600, description="`run --supervise` waits 1, 2, 4 … seconds before a restart, at most so many."
+    )
+
+    monitor: bool = Field(False, description="`run` serves the monitor as well, from the same process.")
+    monitor_host: str = Field(
+        "127.0.0.1", min_length=1, description="Address the monitor listens at; other than this machine needs tokens."
+    )
+    monitor_port: int = Field(8_321, ge=0, le=65_535, description="Port the monitor listens at; 0: any free one.")
+    monitor_tokens: Path | None = Field(
+        None, description="File of the monitor's tokens, a line each: NAME TOKEN PROJECT,PROJECT (or *) [act]."
+    )
+    monitor_token: str | None = Field(
+        None,
+        description="One token of the monitor, for all projects and actions; from the environment or a secret file.",
+    )
+    monitor_requests_per_second: float = Field(
+        50.0, gt=0, le=100_000, description="Requests a second that one caller may make of the monitor."
+    )
+
+    gateway_listen: str = Field(
+        "127.0.0.1:8080", min_length=3, description="Address the gateway listens on, HOST:PORT."
+    )
+    gateway_kafka: str | None = Field(None, description="Topic the gateway writes to: kafka://HOST:PORT/TOPIC.")
+    gateway_spool_only: bool = Field(
+        False, description="The gateway writes to its spool alone; `run` reads it with file:DIRECTORY."
+    )
+    gateway_spool: Path = Field(
+        default_factory=default_spool,
+        description="Directory for events while no broker answers, or for all of them; one gateway each.",
+    )
+    gateway_spool_bytes_max: int = Field(
+        1_073_741_824,
+        ge=1_048_576,
+        le=2**50,
+        description="Most bytes in the spool; beyond it requests are answered 503.",
+    )
+    gateway_acknowledge_seconds: float = Field(
+        0.4, gt=0, le=60, description="Brokers may take so many seconds before the spool takes over."
+    )
+    gateway_body_bytes_max: int = Field(
+        8_388_608, ge=1_024, le=268_435_456, description="Most bytes of a request's body, packed or unpacked."
+    )
+    gateway_events_max: int = Field(10_000, ge=1, le=1_000_000, description="Most native events in one request.")
+    gateway_requests_per_second: float = Field(
+        1_000.0, ge=0, le=1_000_000, description="Requests a second that one address may send; 0: any number."
+    )
+    gateway_replay_seconds: float = Field(
+        300.0, gt=0, le=86_400, description="A signed time may lie so many seconds before or after now."
+    )
+    gateway_sources: Path | None = Field(
+        None, description="TOML file of further sources: tool, secret file and what its adapter is told."
+    )
+    gateway_open: bool = Field(
+        False, description="Sources without a secret take events from anybody; for a gateway on loopback only."
+    )
+    gateway_secret_events: SecretStr | None = Field(
+        None, description="Secret of native events at the gateway; two lines while it is changed."
+    )
+    gateway_secret_label_studio: SecretStr | None = Field(
+        None, description="Secret of Label Studio at the gateway; two lines while it is changed."
+    )
+    gateway_secret_argilla: SecretStr | None = Field(
+        None, description="Secret of Argilla at the gateway; two lines while it is changed."
+    )
+    gateway_secret_cvat: SecretStr | None = Field(
+        None, description="Secret of CVAT at the gateway; two lines while it is changed."
+    )
+    gateway_secret_labelbox: SecretStr | None = Field(
+        None, description="Secret of Labelbox at the gateway; two lines while it is changed."
+    )
+    gateway_secret_toloka: SecretStr | None = Field(
+        None, description="Secret of Toloka at the gateway; two lines while it is changed."
+    )
+    gateway_secret_sagemaker: SecretStr | None = Field(
+        None, description="Secret of SageMaker Ground Truth at the gateway; two lines while it is changed."
+    )
+    gateway_secret_prodigy: SecretStr | None = Field(
+        None, description="Secret of Prodigy at the gateway; two lines while it is changed."
+    )
+
+    outbox: Path | None = Field(
+        None,
+        description="File of alerts to deliver; none: beside the recovery directory, or else in ./labelpulse-data.",
+    )
+    deliver_age_seconds_max: float = Field(
+        3_600.0, ge=0, le=31_536_000, description="Alerts that fired longer ago when they come are not delivered."
+    )
+    hook_networks_allowed: str | None = Field(
+        None,
+        description="Private networks that hooks may call, such as 10.0.0.0/8,127.0.0.1/32; none: public https only.",
+    )
+    control_topic: Annotated[str, Field(max_length=249, pattern=r"^[a-zA-Z0-9._-]+$")] | None = Field(
+        "labelpulse.control",
+        description="Topic of people's actions on alerts when Kafka is the source; the word none: the file only.",
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -156,7 +280,7 @@ class Settings(BaseSettings):
             raise ValueError("must not be empty")
         return value
 
-    @field_validator("dead_letter_topic", mode="before")
+    @field_validator("dead_letter_topic", "control_topic", mode="before")
     @classmethod
     def _read_none(cls, value: Any) -> Any:
         return None if value == "none" else value
@@ -187,6 +311,7 @@ class Settings(BaseSettings):
         values["clickhouse"] = hidden_dsn(self.clickhouse)
         values["source"] = None if self.source is None else hidden_dsn(self.source)
         values["kafka_options"] = hidden_options(self.kafka_options)
+        values["monitor_token"] = None if self.monitor_token is None else HIDDEN
         return values
 
 
@@ -330,7 +455,8 @@ def _mistake(detail: Mapping[str, Any], origins: Mapping[str, str]) -> str:
 
 
 def _got(name: str, value: Any) -> str:
-    return "" if name in ("kafka_options", "clickhouse", "source") else f", not {value!r}"
+    is_hidden = name in ("kafka_options", "clickhouse", "source", "monitor_token") or name.startswith("gateway_secret")
+    return "" if is_hidden else f", not {value!r}"
 
 
 def _refused(mistakes: list[str]) -> ConfigurationError:

@@ -103,7 +103,8 @@ ANNOTATORS = Table(
         "accuracy_adaptive", "adaptive_low", "adaptive_high", "adaptive_judgements",
         "timed_labels", "duration_ms_p50", "duration_ms_p90", "drifts", "reviews", "accepted", "fixed",
         "rejected", "first_reviews", "first_accepted", "reworked", "corrected_labels", "corrected_score", "skips",
-        "skips_in_a_row", "first_at", "last_at",
+        "skips_in_a_row", "accuracy_estimate", "estimate_low", "estimate_high", "fast_share", "fast_low", "fast_high",
+        "longest_run", "longest_run_label", "first_at", "last_at",
     ),
 )  # fmt: skip
 ANNOTATOR_WINDOWS = Table(

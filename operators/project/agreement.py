@@ -1,7 +1,7 @@
 """The agreement on one question as the project's fold drives it: over all time, in windows, and of pairs of annotators.
 
-Of several labels that one person gave an item, the latest counts. An item belongs to the window in which its first label
-in log order was given.
+Of several labels that one person gave an item, the latest counts. An item belongs to the window in which its first
+label in log order was given.
 """
 
 from operators.labels import compare_contents, is_class

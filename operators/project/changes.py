@@ -6,6 +6,7 @@ from operators.project.agreement import agree
 from operators.project.consensus import KINDS as CONSENSUS_KINDS
 from operators.project.consensus import QuestionConsensus
 from operators.project.contributions import contribute, contribute_judged, settle, touch_annotator
+from operators.project.estimates import renew
 from operators.project.memory import Memory
 from operators.project.reviewing import count_reviews, judge_reviews
 from operators.project.rows import Row, RowMaker, label_row, skip_row
@@ -16,6 +17,7 @@ from operators.project.state import (
     AnnotatorRecord,
     ItemRecord,
     LabelRecord,
+    PopulationPart,
     ProjectRecord,
     QuestionRecord,
 )
@@ -47,6 +49,7 @@ class Changes:
         self._row_maker = RowMaker(record, settings)
         self._event_rows: dict[tuple[Any, ...], Row] = {}
         self.version = 0
+        self.is_population_due = False
         self.memory.before_forgetting, self.memory.on_forgetting = self.flush, self._unlearn_item
 
     # Rows
@@ -66,6 +69,22 @@ class Changes:
         """Free the memory of what is absent, at a time that the log decides; rows are made of what was, before."""
         self.flush()
         self.memory.sweep()
+
+    # Population
+
+    def note_seen(self, part: PopulationPart) -> None:
+        """Count a label or judgement; at a bound the population is looked at anew when the event has ended."""
+        part.seen += 1
+        if part.seen >= part.due:
+            self.is_population_due = True
+
+    def renew_populations(self) -> None:
+        """Look at populations anew; rows are made before, so that each rests on the population of its time."""
+        self.is_population_due = False
+        self.flush()
+        for question in self.record.questions.values():
+            if question.population is not None and question.population.seen >= question.population.due:
+                renew(question)
 
     # Consensus
 
@@ -131,6 +150,8 @@ class Changes:
     ) -> None:
         """Let a label's first judgement enter the sequential statistics, unless the label is too old to tell of now."""
         label.is_judged = True
+        if question.population is not None:
+            self.note_seen(question.population)
         if self.record.newest_at - label.first_at > self.settings.judgement_age_max:
             return
         assert label.credit is not None

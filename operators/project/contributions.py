@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from operators.labels import CATEGORICAL, classes_of, is_class
+from operators.project.estimates import count_durations
 from operators.project.state import (
     AnnotatorRecord,
     Count,
@@ -64,6 +65,8 @@ def settle(
         versions = [label.version for label in group_labels]
         _count(1, group_labels, versions, project, question, annotator, window, touched)
     for label in labels:
+        if annotator.runs is not None:
+            annotator.runs.update(label.value)
         duration = label.duration_ms
         if duration is not None:
             annotator.duration_p50.update(duration)
@@ -96,6 +99,8 @@ def _count(
     annotator.labels += added
     annotator.timed_labels += timed
     project.labels += added
+    if question.population is not None:
+        count_durations(sign, labels, annotator, question.population)
     _touch(question, annotator, window, mine, touched, versions[-1])
     _count_steps(sign, labels, versions, timed, duration_sum, question, window, touched)
     if question.kind == CATEGORICAL:

@@ -67,6 +67,8 @@ class ProjectMachine(Changes):
             outcome = _FOLDS[type(event)](self, event, at, self.version)
             if self._event_rows:
                 self.end_event()
+            if self.is_population_due:
+                self.renew_populations()
             if outcome is FOLDED:
                 folded += 1
             elif outcome is DUPLICATE:
@@ -144,6 +146,8 @@ class ProjectMachine(Changes):
         if not pending:
             self.unsettled.append((question, annotator))
         pending.append(label)
+        if question.population is not None:
+            self.note_seen(question.population)
         if credit is not None:
             self.judge_first(label, question, annotator, at, version)
         if record.waiting_reviews and annotation_id in record.waiting_reviews:

@@ -10,18 +10,21 @@ from river import stats
 
 from operators.events import Categorical
 from operators.labels import OtherLabel, classes_of
+from operators.project.estimates import FIRST_BOUND
 from operators.project.settings import FoldSettings
 from operators.project.state import (
     NEVER,
     AnnotatorRecord,
     ItemRecord,
     LabelRecord,
+    PopulationPart,
     ProjectRecord,
     QuestionRecord,
     ReviewRecord,
     WindowCounts,
     WindowRecord,
 )
+from operators.stats.accuracy.repeated_answers import AnswerRuns
 from operators.stats.judgement_stream import JudgementStream
 from schemas.errors import ErrorCode
 
@@ -117,6 +120,8 @@ class Memory:
         question = self.record.questions.get(question_id)
         if question is None:
             question = self.record.questions[question_id] = QuestionRecord(question_id, {}, {}, {}, {})
+            if self._settings.has_estimates:
+                question.population = PopulationPart(due=FIRST_BOUND)
         return question
 
     def class_of(self, question: QuestionRecord, value: str) -> str | None:
@@ -271,4 +276,7 @@ class Memory:
     def _new_annotator(self, annotator_id: str, at: int) -> AnnotatorRecord:
         settings = self._settings
         stream = JudgementStream.start(fading_factor=settings.fading_factor, delta=settings.adwin_delta)
-        return AnnotatorRecord(annotator_id, at, at, stream, stats.Quantile(0.5), stats.Quantile(0.9), confusion={})
+        runs = AnswerRuns() if settings.has_estimates else None
+        return AnnotatorRecord(
+            annotator_id, at, at, stream, stats.Quantile(0.5), stats.Quantile(0.9), confusion={}, runs=runs
+        )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from operators.labels import compare_contents
 from operators.project.contributions import touch_annotator
+from operators.project.estimates import count_lesser_evidence
 from operators.project.review_order import ACCEPT, FIX, REJECT, first_review, newest_review
 from operators.project.rows import review_row
 from operators.project.state import (
@@ -57,6 +58,7 @@ def count_reviews(
     if label.corrected_credit is not None:
         annotator.corrected_labels += sign
         annotator.corrected_credit += sign * label.corrected_credit
+    count_lesser_evidence(sign, label, annotator, question, is_passed=newest_review(label).decision == ACCEPT)
     touch_annotator(annotator, question, changes.touched, version)
     if first.occurred_at >= changes.memory.horizon:
         window = changes.memory.window_of(question, first.occurred_at)

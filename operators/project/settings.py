@@ -31,6 +31,8 @@ class FoldSettings:
         Whether the consensus of items is learnt.
     has_agreement
         Whether the annotators' agreement is counted.
+    has_estimates
+        Whether annotators are seen in the light of the others: empirical-Bayes accuracy, too fast and repeated answers.
     consensus_confidence
         Probability from which an item's consensus is settled, in (0.5, 1].
     consensus_labels_max
@@ -48,6 +50,7 @@ class FoldSettings:
     adwin_delta: float
     has_consensus: bool = False
     has_agreement: bool = False
+    has_estimates: bool = False
     consensus_confidence: float = 0.95
     consensus_labels_max: int = 7
 

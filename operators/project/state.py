@@ -10,6 +10,9 @@ from river import stats
 
 from operators.labels import compare_contents
 from operators.project.consensus import QuestionConsensus
+from operators.stats.accuracy.lesser_evidence import Calibration
+from operators.stats.accuracy.population import Prior
+from operators.stats.accuracy.repeated_answers import AnswerRuns
 from operators.stats.agreement.agreement import Agreement
 from operators.stats.agreement.pairs import PairAgreement
 from operators.stats.judgement_stream import JudgementStream
@@ -279,6 +282,12 @@ class AnnotatorRecord(msgspec.Struct, array_like=True, gc=False):
     ----------
     pending
         New labels that are still to be counted; empty between batches.
+    lesser_judged, lesser_passed
+        Labels whose answer is not known that were reviewed, and those that the newest review accepted.
+    durations
+        Timed labels by bucket of their duration.
+    runs
+        Runs of equal answers, in log order.
     """
 
     annotator_id: str
@@ -307,6 +316,35 @@ class AnnotatorRecord(msgspec.Struct, array_like=True, gc=False):
     corrected_credit: int = 0
     skips: int = 0
     skips_in_a_row: int = 0
+    lesser_judged: int = 0
+    lesser_passed: int = 0
+    durations: dict[int, int] = {}
+    runs: AnswerRuns | None = None
+
+
+class PopulationPart(msgspec.Struct, array_like=True):
+    """What is known of a question's annotators together.
+
+    Parameters
+    ----------
+    seen, due
+        Labels and judgements so far, and how many there must be for the next look at the population.
+    durations
+        Timed labels by bucket of their duration, see operators.stats.log_histogram.
+    calibration
+        What reviews are worth, so far; `calibrated` is the same as of the last look.
+    prior, accuracy, fast_ms
+        As of the last look: the spread of accuracy, its mean, and the duration below which an answer is too fast.
+    """
+
+    seen: int = 0
+    due: int = 0
+    durations: dict[int, int] = {}
+    calibration: Calibration = msgspec.field(default_factory=Calibration)
+    calibrated: Calibration = msgspec.field(default_factory=Calibration)
+    prior: Prior | None = None
+    accuracy: float = 0.0
+    fast_ms: float | None = None
 
 
 class QuestionRecord(msgspec.Struct, array_like=True, gc=False):
@@ -322,6 +360,7 @@ class QuestionRecord(msgspec.Struct, array_like=True, gc=False):
     consensus: QuestionConsensus | None = None
     agreement: AgreementPart | None = None
     pairs: PairAgreement | None = None
+    population: PopulationPart | None = None
 
 
 class ProjectRecord(msgspec.Struct, array_like=True, gc=False):

@@ -93,8 +93,8 @@ def convert_files(
     project: str,
     question: str = "label",
     on_bad_row: BadRowHandler | None = None,
-) -> Iterator[bytes]:
-    """Yield the events of CSV files, each as the bytes of a JSON line without its end.
+) -> Iterator[dict[str, Any]]:
+    """Return the events of CSV files.
 
     Parameters
     ----------
@@ -110,8 +110,7 @@ def convert_files(
     """
     truths = () if gold is None else read_rows(gold)
     rows = read_rows(answers)
-    for event in convert_answers(rows, truths, project=project, question=question, on_bad_row=on_bad_row):
-        yield encode_event(event)
+    return convert_answers(rows, truths, project=project, question=question, on_bad_row=on_bad_row)
 
 
 def encode_event(event: Mapping[str, Any]) -> bytes:

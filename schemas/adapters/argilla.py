@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from schemas.adapters.answers import answer_of, first_of, number_of
+from schemas.adapters.answers import Label, answer_of, first_of, number_of
 from schemas.adapters.common import (
     DEFAULTS,
     NO_HEADERS,
@@ -32,6 +32,7 @@ from schemas.adapters.reading import (
 from schemas.errors import ErrorCode
 
 TOOL = "argilla"
+FLAT_SUFFIX = ".responses"
 SKIPPED_QUESTION = "label"
 """The question of a discarded response where the dataset's questions are not known."""
 
@@ -98,7 +99,8 @@ def export_events(
     ----------
     record
         A record of the API (``include=responses``), with its dataset under ``dataset`` where that is to tell the kinds
-        of its questions; or a record of the Python client's export, which tells neither times nor who is who.
+        of its questions; or a record of the Python client's export, flat or not, which tells no times; or a record of
+        version 1.
     received_at, settings
         See `webhook_events`.
 
@@ -113,8 +115,10 @@ def export_events(
     native_id = None if native is None else identifier(native, "record.dataset_id")
     emitter = Emitter(TOOL, native_id, received_at, settings)
     questions = _questions(dataset, settings)
-    responses = body.get("responses")
-    if type(responses) is dict:
+    responses = body.get("responses") or _flat_responses(body)
+    if "annotation_agent" in body and "annotation" in body:
+        outcomes = _from_version_1(emitter, body, questions)
+    elif type(responses) is dict:
         outcomes = _from_client_export(emitter, body, responses, questions)
     elif "responses" in body or "fields" in body:
         outcomes = [
@@ -223,16 +227,64 @@ def _gold(emitter: Emitter, record: Json, questions: Questions) -> list[Outcome]
     return metadata_gold(emitter, metadata, _item_id(record), at, questions)
 
 
+def _flat_responses(record: Json) -> dict[str, list[Json]] | None:
+    """Return the responses of a flat record: answers, users and states in lists beside one another."""
+    names = [name.removesuffix(FLAT_SUFFIX) for name in record if name.endswith(FLAT_SUFFIX)]
+    responses: dict[str, list[Json]] = {}
+    for name in names:
+        answers = array_in(record, name + FLAT_SUFFIX, "record")
+        users = array_in(record, f"{name}{FLAT_SUFFIX}.users", "record")
+        states = array_in(record, f"{name}{FLAT_SUFFIX}.status", "record") or ["submitted"] * len(answers)
+        if not len(answers) == len(users) == len(states):
+            raise AdapterError(ErrorCode.INVALID_VALUE, f"record.{name[:40]}{FLAT_SUFFIX}: not one user and state each")
+        told = zip(answers, users, states, strict=True)
+        responses[name] = [{"value": value, "user_id": user, "status": state} for value, user, state in told]
+    return responses or None
+
+
+def _from_version_1(emitter: Emitter, record: Json, questions: Questions) -> list[Outcome]:
+    """Return the events of a record of Argilla's version 1: its one annotation, by its agent."""
+    item_id = identifier_in(record, "id", "record")
+    agent = first_of(record, "annotation_agent") or emitter.settings.annotator_id
+    if record["annotation"] is None and record.get("status") != "Discarded":
+        return []
+    if agent is None:
+        return [Refusal(RefusalReason.NO_ANNOTATOR, f"record {item_id}: does not say who annotated it")]
+    stamp = record.get("event_timestamp")
+    try:
+        at = emitter.time_or_default(None if stamp is None else time_of(stamp, "record.event_timestamp"))
+    except RefusedError as error:
+        return [error.refusal]
+    annotator_id = identifier(agent, "record.annotation_agent")
+    submission = Submission(digest("a", emitter.project_id, item_id, annotator_id), item_id, annotator_id, at)
+    if record.get("status") == "Discarded":
+        return emitter.skipped(submission, [SKIPPED_QUESTION])
+    question = questions.get(SKIPPED_QUESTION, Question())
+    return emitter.submitted(
+        submission, answers_to(SKIPPED_QUESTION, _version_1_answer, record["annotation"], question)
+    )
+
+
+def _version_1_answer(annotation: object, question: Question) -> Label:
+    """Return a class, a set of classes, a text, or spans, which are lists of class, start and end."""
+    if type(annotation) is list and annotation and all(type(part) is list and len(part) >= 3 for part in annotation):
+        annotation = [{"label": part[0], "start": part[1], "end": part[2]} for part in annotation]
+    return answer_of(annotation, question)
+
+
 def _from_client_export(emitter: Emitter, record: Json, responses: Json, questions: Questions) -> list[Outcome]:
     """Return the events of a record of the Python client's export: answers by question, each with its user."""
     by_user: dict[str, list[Answer]] = {}
+    skipped: dict[str, list[str]] = {}
     for name, given in responses.items():
         for response in objects_in({"responses": given}, "responses", name):
             status = response.get("status")
-            if status in (None, "submitted"):
-                user_id = identifier_in(response, "user_id", "responses[]")
+            user_id = identifier_in(response, "user_id", "responses[]")
+            if status == "discarded":
+                skipped.setdefault(user_id, []).append(name)
+            elif status in (None, "submitted"):
                 by_user.setdefault(user_id, []).extend(_answers(name, response.get("value"), questions))
-    if not by_user:
+    if not by_user and not skipped:
         return []
     item_id = _item_id(record)
     server_id = identifier(first_of(record, "_server_id", "id"), "record._server_id")
@@ -240,10 +292,9 @@ def _from_client_export(emitter: Emitter, record: Json, responses: Json, questio
         at = emitter.time_or_default(None)
     except RefusedError as error:
         return [error.refusal]
-    return [
-        outcome
-        for user_id, found in by_user.items()
-        for outcome in emitter.submitted(
-            Submission(digest("a", emitter.project_id, server_id, user_id), item_id, user_id, at), found
-        )
-    ]
+    outcomes: list[Outcome] = []
+    for user_id in {**by_user, **skipped}:
+        submission = Submission(digest("a", emitter.project_id, server_id, user_id), item_id, user_id, at)
+        outcomes += emitter.submitted(submission, by_user.get(user_id, []))
+        outcomes += emitter.skipped(submission, skipped.get(user_id, []))
+    return outcomes

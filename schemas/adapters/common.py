@@ -176,8 +176,12 @@ class AdapterSettings:
         RFC 3339; the time of what the payload tells no time of, where no gateway stamped its arrival. None refuses it.
     item_id
         The item of what the payload names no item of; None refuses it.
+    annotator_id
+        The annotator of what the payload names none of; None refuses it.
     gold_key
         Member of an item's own metadata that holds its known answer; empty looks for none.
+    withdraws_gold
+        Whether a change that leaves a task without ground truth withdraws its known answers, whoever set them.
     attribute_keys
         Members of an item's own metadata that become attributes of its events.
     questions
@@ -191,7 +195,9 @@ class AdapterSettings:
     step: str = "annotate"
     occurred_at: str | None = None
     item_id: str | None = None
+    annotator_id: str | None = None
     gold_key: str = "gold"
+    withdraws_gold: bool = False
     attribute_keys: tuple[str, ...] = ()
     questions: Mapping[str, Question] = field(default_factory=dict)
     label_config: str = ""

@@ -1,4 +1,4 @@
-"""CVAT: a job with its annotations, as its API gives them. Its webhooks hold no labels."""
+"""CVAT: a job with its annotations, as its API gives them, and what it exports. Its webhooks hold no labels."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -15,6 +15,7 @@ from schemas.adapters.common import (
     RefusalReason,
     RefusedError,
 )
+from schemas.adapters.cvat_files import BOXES_QUESTION, SHAPES_QUESTION, TAGS_QUESTION, TOOL, from_coco, from_image
 from schemas.adapters.emitting import Answer, Emitter, Submission, answers_to, digest
 from schemas.adapters.reading import (
     identifier,
@@ -29,10 +30,6 @@ from schemas.adapters.reading import (
 )
 from schemas.errors import ErrorCode
 
-TOOL = "cvat"
-BOXES_QUESTION = "boxes"
-TAGS_QUESTION = "tags"
-SHAPES_QUESTION = "shapes"
 FRAMES_MAX = 100_000
 STEPS = {"annotation": "annotate", "validation": "review", "acceptance": "accept"}
 """The step of the workflow that each stage of a job is."""
@@ -78,7 +75,8 @@ def export_events(
     record
         What the API says of the job, put together: ``job`` (``/api/jobs/ID``), ``annotations``
         (``/api/jobs/ID/annotations``), ``labels`` (the results of ``/api/labels?job_id=ID``) and ``meta``
-        (``/api/jobs/ID/data/meta``), which has the sizes of the frames.
+        (``/api/jobs/ID/data/meta``), which has the sizes of the frames; or an image of an XML export, as
+        `schemas.adapters.cvat_xml` reads it; or COCO, which names neither annotator nor time: both are settings.
     received_at, settings
         As for the adapters of other tools.
 
@@ -88,14 +86,18 @@ def export_events(
         If it is no such document.
     """
     body = object_of(record, "record")
-    if "job" not in body:
-        if "images" in body and "annotations" in body:
-            return [Refusal(RefusalReason.NO_ANNOTATOR, "COCO names no annotator; convert jobs from the API")]
-        raise AdapterError(ErrorCode.MISSING_FIELD, "record.job: missing")
     try:
-        return _Job(body, received_at, settings).outcomes()
+        if "head" in body:
+            return from_image(body, received_at, settings)
+        if "images" in body and "annotations" in body:
+            return from_coco(body, received_at, settings)
+        if "job" in body:
+            return _Job(body, received_at, settings).outcomes()
     except RefusedError as error:
         return [error.refusal]
+    if "shapes" in body and "tags" in body:
+        return [Refusal(RefusalReason.NO_ANNOTATOR, "annotations without their job; convert them together")]
+    raise AdapterError(ErrorCode.MISSING_FIELD, "record.job: missing")
 
 
 class _Job:
@@ -143,6 +145,8 @@ class _Job:
         assignee = self._job.get("assignee")
         if type(assignee) is dict:
             assignee = first_of(assignee, "id", "username")
+        if assignee is None:
+            assignee = self._emitter.settings.annotator_id
         if assignee is None:
             raise RefusedError(RefusalReason.NO_ANNOTATOR, f"job {self._job_id}: has no assignee")
         return identifier(assignee, "job.assignee")

@@ -20,6 +20,7 @@ from schemas.adapters.common import (
 from schemas.adapters.reading import identifier, time_of, timestamp_text
 from schemas.events import ANSWERS_MAX, IDENTIFIER_CHARACTERS_MAX
 from schemas.labels.any_label import canonical_label
+from schemas.labels.categorical import CLASS_CHARACTERS_MAX
 
 ATTRIBUTES_MAX = 8
 ATTRIBUTE_CHARACTERS_MAX = 64
@@ -32,7 +33,7 @@ Answer = tuple[str, RawLabel | Refusal]
 """The id of a question, and what was answered: plain values of a label, not checked yet, or why there is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Submission:
     """Who labelled what, how and when: what the answers to several questions have in common.
 
@@ -210,6 +211,14 @@ class Emitter:
         event["origin"] = origin
         return event
 
+    def withdrawn(self, item_id: str, question_id: str, revision: int, occurred_at: str) -> Event:
+        """Return a ``gold.withdrawn``; told again with the same time it keeps its id."""
+        event_id = digest("w", self.tool, self.project_id, item_id, question_id, revision, occurred_at)
+        event = self._common("gold.withdrawn", event_id, time_of(occurred_at, "occurred_at"))
+        event["question_id"] = question_id
+        event["item_id"] = item_id
+        return event
+
     def reviewed(
         self,
         annotation_id: str,
@@ -267,13 +276,21 @@ def checked_label(question_id: str, raw: RawLabel) -> dict[str, Any] | Refusal:
     """Return a label in its canonical form, or why it is none."""
     try:
         identifier(question_id, "question")
-        return canonical_label(raw)
+        return {**raw} if _is_plain_class(raw) else canonical_label(raw)
     except ValidationError as error:
         detail = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, detail["loc"][1:]))
         return Refusal(RefusalReason.LABEL_INVALID, f"{question_id}: {place}: {detail['msg']}")
     except AdapterError as error:
         return Refusal(RefusalReason.NO_QUESTION, error.detail)
+
+
+def _is_plain_class(raw: RawLabel) -> bool:
+    """Return whether a label is of one class and in its canonical form already, as most labels are."""
+    if raw.get("kind") != "categorical" or len(raw) != 2:
+        return False
+    value = raw.get("value")
+    return type(value) is str and 1 <= len(value) <= CLASS_CHARACTERS_MAX and is_unicode(value)
 
 
 def answers_to(question_id: str, read: Callable[..., RawLabel], *arguments: Any) -> list[Answer]:

@@ -37,7 +37,8 @@ TOOL = "label-studio"
 SKIPPED_QUESTION = "label"
 """The question of a skip where the project's questions are not known."""
 
-ANNOTATION_ACTIONS = frozenset({"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED"})
+UPDATE_ACTION = "ANNOTATION_UPDATED"
+ANNOTATION_ACTIONS = frozenset({"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", UPDATE_ACTION})
 DELETE_ACTIONS = frozenset({"ANNOTATIONS_DELETED", "ANNOTATION_DELETED"})
 TASK_ACTIONS = frozenset({"TASKS_CREATED", "TASK_CREATED"})
 TASK_DELETE_ACTIONS = frozenset({"TASKS_DELETED", "TASK_DELETED"})
@@ -178,8 +179,32 @@ def _from_annotations(emitter: Emitter, body: Json, controls: Controls) -> list[
             )  # fmt: skip
             task = by_id.get(task_id) or {"id": task_id}
         outcomes += _annotation(emitter, annotation, task, controls)
-        outcomes += _gold(emitter, task, controls)
+        known = _gold(emitter, task, controls)
+        if not known and body["action"] == UPDATE_ACTION:
+            outcomes += _withdrawal(emitter, annotation, task, body.get("project"), outcomes)
+        outcomes += known
     return outcomes
+
+
+def _withdrawal(
+    emitter: Emitter, annotation: Json, task: Json, project: object, outcomes: list[Outcome]
+) -> list[Outcome]:
+    """Return a ``gold.withdrawn`` for each answer of a changed annotation, where no ground truth can be left.
+
+    That a mark was taken away is not said; it follows where the task has no other annotation, or the project no mark.
+    """
+    if not emitter.settings.withdraws_gold or annotation.get("ground_truth") is not False:
+        return []
+    is_only_one = task.get("total_annotations") == 1 and task.get("cancelled_annotations") == 0
+    has_none = type(project) is dict and project.get("ground_truth_number") == 0
+    if not is_only_one and not has_none:
+        return []
+    annotation_id = identifier_in(annotation, "id", "annotation")
+    return [
+        emitter.withdrawn(outcome["item_id"], outcome["question_id"], outcome["revision"], outcome["occurred_at"])
+        for outcome in outcomes
+        if _is_submission(outcome) and outcome["annotation_id"] == annotation_id
+    ]
 
 
 def _from_deletion(emitter: Emitter, body: Json) -> list[Outcome]:
@@ -195,19 +220,32 @@ def _from_deletion(emitter: Emitter, body: Json) -> list[Outcome]:
 
 def _from_tasks(emitter: Emitter, body: Json, controls: Controls) -> list[Outcome]:
     tasks = _one_or_many(first_of(body, "tasks", "task"), "tasks")
-    gold = [outcome for task in tasks for outcome in _gold(emitter, task, controls)]
-    return gold or [Refusal(RefusalReason.NO_LABEL, f"{body['action']}: its tasks hold no known answer")]
+    outcomes: list[Outcome] = []
+    for task in tasks:
+        for annotation in objects_in(task, "annotations", "task"):
+            outcomes += _annotation(emitter, annotation, task, controls)
+        outcomes += _gold(emitter, task, controls)
+    return outcomes or [Refusal(RefusalReason.NO_LABEL, f"{body['action']}: its tasks hold no known answer")]
 
 
 def _from_review(emitter: Emitter, body: Json, controls: Controls) -> list[Outcome]:
     review = object_of(body.get("review"), "review")
     annotation = review.get("annotation") if type(review.get("annotation")) is dict else body.get("annotation")
     if type(annotation) is not dict or "result" not in annotation:
-        return [Refusal(RefusalReason.NO_QUESTION, f"{body['action']}: holds no result, so no questions")]
+        return _review_of_all(emitter, body["action"], review, controls)
     answers = read_answers(array_in(annotation, "result", "annotation"), controls)
     return _review(
         emitter, review, identifier_in(annotation, "id", "annotation"), _labels(emitter, annotation, answers)
     )
+
+
+def _review_of_all(emitter: Emitter, action: str, review: Json, controls: Controls) -> list[Outcome]:
+    """Return what a review without the annotation's result says: the same of each question, unless it was fixed."""
+    annotation_id = review.get("annotation")
+    is_fix = review.get("fixed_annotation_history") is not None
+    if annotation_id is None or type(annotation_id) is dict or is_fix or not controls:
+        return [Refusal(RefusalReason.NO_QUESTION, f"{action}: holds no result, so no questions")]
+    return _review(emitter, review, identifier(annotation_id, "review.annotation"), dict.fromkeys(_questions(controls)))
 
 
 # Annotations
@@ -226,10 +264,11 @@ def _annotation(emitter: Emitter, annotation: Json, task: Json, controls: Contro
         return [Refusal(RefusalReason.NO_LABEL, f"annotation {submission.annotation_id}: answers no question")]
     outcomes = emitter.submitted(submission, answers)
     reviews = annotation.get("reviews")
-    if annotation.get("ground_truth") is not True and not reviews:
+    is_known = annotation.get("ground_truth") is True or annotation.get("honeypot") is True
+    if not is_known and not reviews:
         return outcomes
     labels = {outcome["question_id"]: outcome["label"] for outcome in outcomes if _is_submission(outcome)}
-    if annotation.get("ground_truth") is True:
+    if is_known:
         origin = f"ground_truth:{submission.annotation_id}"
         outcomes += [
             emitter.gold(submission.item_id, question_id, [(label, 1.0)], submission.at, origin=origin)
@@ -245,6 +284,7 @@ def _submission(emitter: Emitter, annotation: Json, task: Json) -> Submission:
     annotator = annotation.get("completed_by")
     if type(annotator) is dict:
         annotator = first_of(annotator, "id", "email")
+    annotator = emitter.settings.annotator_id if annotator is None else annotator
     if annotator is None or annotation_id is None:
         raise RefusedError(RefusalReason.NO_ANNOTATOR, "annotation: imported without id or completed_by")
     if item_id is None:
@@ -267,10 +307,8 @@ def _submission(emitter: Emitter, annotation: Json, task: Json) -> Submission:
 
 
 def _skip(emitter: Emitter, submission: Submission, controls: Controls) -> list[Outcome]:
-    """Return a skip for each question; an annotation that was submitted before it was skipped is taken back as well."""
-    questions = [name for name, control in controls.items() if not control.is_per_region] or [SKIPPED_QUESTION]
-    skips = emitter.skipped(submission, questions)
-    return [emitter.retracted(submission.annotation_id, submission.at), *skips] if submission.revision else skips
+    """Return a skip for each question, which takes the place of what the annotation answered before."""
+    return emitter.skipped(submission, list(_questions(controls)) or [SKIPPED_QUESTION])
 
 
 def _labels(emitter: Emitter, annotation: Json, answers: list[Answer]) -> dict[str, Json]:

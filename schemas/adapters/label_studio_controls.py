@@ -22,7 +22,9 @@ _REGION_MEMBERS = frozenset(
     {"x", "y", "points", "start", "end", "startOffset", "ranges", "sequence", "rle", "vertices"}
 )
 _GEOMETRY_TYPES = frozenset({"rectangle"})
-_UNSUPPORTED_GEOMETRY = ("points", "rle", "radiusX", "sequence", "vertices", "brushDataURL", "imageDataURL", "format")
+_UNSUPPORTED_GEOMETRY = frozenset(
+    {"points", "rle", "radiusX", "sequence", "vertices", "brushDataURL", "imageDataURL", "format"}
+)
 
 
 def read_answers(results: list[Any], controls: Controls) -> list[Answer]:
@@ -97,7 +99,7 @@ def _read_regions(kind: str, results: list[Result], values: list[Result]) -> Lab
         for label in _region_labels(kind, result, value)
     ]
     classes = [label for label, _, _ in regions]
-    if any(member in value for value in values for member in _UNSUPPORTED_GEOMETRY):
+    if not all(map(_UNSUPPORTED_GEOMETRY.isdisjoint, values)):
         raise RefusedError(RefusalReason.UNSUPPORTED_LABEL, f"no kind of label holds the shapes of {kind}", classes)
     if any(number_of(value.get("rotation") or 0) % 360 for value in values):
         raise RefusedError(RefusalReason.ROTATED_BOX, "a box is rotated", classes)

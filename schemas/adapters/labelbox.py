@@ -1,4 +1,4 @@
-"""Labelbox: data rows of its export (version 2 and the streamed one), and its label webhooks.
+"""Labelbox: data rows of its exports (version 1, version 2 and the streamed one), and its label webhooks.
 
 The webhooks are read as the vendor documents them; none was seen from the running service.
 """
@@ -100,7 +100,8 @@ def export_events(
     Parameters
     ----------
     record
-        The data row, parsed; exported with ``label_details`` and, for times spent, ``performance_details``.
+        The data row, parsed; exported with ``label_details`` and, for times spent, ``performance_details``. In version
+        1, one label.
     received_at, settings
         See `webhook_events`.
 
@@ -110,6 +111,8 @@ def export_events(
         If it is no data row.
     """
     body = object_of(record, "record")
+    if "DataRow ID" in body:
+        body = _modern(body)
     row = object_of(body.get("data_row"), "data_row")
     item_id = identifier_in(row, "id", "data_row")
     media = object_in(body, "media_attributes", "record")
@@ -119,6 +122,37 @@ def export_events(
         emitter = Emitter(TOOL, identifier(native, "projects"), received_at, settings)
         outcomes += _project(emitter, object_of(project, "projects[]"), item_id, image, _attributes(emitter, body))
     return outcomes or [Refusal(RefusalReason.NO_LABEL, f"data row {item_id}: has no label")]
+
+
+def _modern(body: Json) -> Json:
+    """Return a label of an export of version 1 as version 2 would have it."""
+    content = body.get("Label")
+    is_skipped = body.get("Skipped") is True or content == "Skip"
+    reviews = [
+        {"reviewed_by": review.get("createdBy"), "created_at": review.get("createdAt"), "score": review.get("score")}
+        for review in objects_in(body, "Reviews", "record")
+    ]
+    label = {
+        "id": body.get("ID"),
+        "label_details": {
+            "created_by": body.get("Created By"),
+            "created_at": body.get("Created At"),
+            "updated_at": body.get("Updated At"),
+            "reviews": reviews,
+        },
+        "performance_details": {
+            "seconds_to_create": body.get("Seconds to Label"),
+            "benchmark_reference_label": body.get("Benchmark ID"),
+            "skipped": is_skipped,
+        },
+        "annotations": {} if is_skipped else _content(content, "record.Label"),
+    }
+    project = first_of(body, "Project ID", "Project Name") or TOOL
+    return {
+        "data_row": {"id": body["DataRow ID"]},
+        "media_attributes": body.get("Media Attributes"),
+        "projects": {bounded_identifier(project, "record.Project Name"): {"labels": [label]}},
+    }
 
 
 def _number_or_zero(value: object) -> float:
@@ -299,6 +333,9 @@ def _name(drawn: Json) -> Any:
 
 
 def _boxes(objects: list[Json], image: tuple[float, float]) -> Label:
+    if min(image) <= 0:
+        detail = "the image's width and height are not said"
+        raise RefusedError(RefusalReason.IMAGE_SIZE_UNKNOWN, detail, map(_name, objects))
     return answers.boxes(_box(drawn, image) for drawn in objects)
 
 
@@ -343,15 +380,20 @@ def _from_webhook(emitter: Emitter, body: Json, label_id: str) -> list[Outcome]:
     item_id = identifier_in(row, "id", "payload.dataRow")
     seconds = first_of(body, "secondsToLabel", "seconds_to_label")
     submission = _submission(emitter, label_id, item_id, details, seconds)
-    content = member(body, "label", "payload")
+    content = _content(member(body, "label", "payload"), "payload.label")
+    found = _annotations(content, (0.0, 0.0), emitter.settings)
+    return emitter.submitted(submission, found) or [
+        Refusal(RefusalReason.NO_LABEL, f"label {label_id}: answers no question")
+    ]
+
+
+def _content(content: object, name: str) -> Json:
+    """Return a label's objects and classifications, which may come as JSON inside a string."""
     if type(content) is str:
         try:
             if len(content) > LABEL_CHARACTERS_MAX:
                 raise ValueError
             content = json.loads(content)
         except (ValueError, RecursionError):
-            raise AdapterError(ErrorCode.NOT_JSON, "payload.label: no JSON") from None
-    found = _annotations(object_of(content, "payload.label"), (0.0, 0.0), emitter.settings)
-    return emitter.submitted(submission, found) or [
-        Refusal(RefusalReason.NO_LABEL, f"label {label_id}: answers no question")
-    ]
+            raise AdapterError(ErrorCode.NOT_JSON, f"{name}: no JSON") from None
+    return object_of(content, name)

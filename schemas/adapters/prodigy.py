@@ -37,9 +37,12 @@ CHOICE_QUESTION = "choice"
 SPANS_QUESTION = "spans"
 BOXES_QUESTION = "boxes"
 ANSWER_QUESTION = "answer"
+RELATIONS_QUESTION = "relations"
 TEXT_FIELD = "user_input"
 ANSWERS = ("accept", "reject", "ignore")
-MANUAL_VIEWS = ("ner_manual", "spans_manual", "image_manual", "audio_manual", "choice", "text_input", "blocks")
+MANUAL_VIEWS = (
+    "ner_manual", "spans_manual", "image_manual", "audio_manual", "choice", "text_input", "blocks", "relations",
+)  # fmt: skip
 """Interfaces in which the annotator makes the answer, rather than judging a suggested one."""
 
 Json = dict[str, Any]
@@ -96,7 +99,7 @@ def export_events(
 
 
 def _submission(emitter: Emitter, task: Json) -> Submission:
-    annotator = first_of(task, "_annotator_id", "_session_id")
+    annotator = first_of(task, "_annotator_id", "_session_id") or emitter.settings.annotator_id
     if annotator is None:
         raise RefusedError(RefusalReason.NO_ANNOTATOR, "task: written by a version that names no annotator")
     annotator_id = bounded_identifier(annotator, "task._annotator_id")
@@ -131,7 +134,10 @@ def _answers(task: Json, answer: str, settings: AdapterSettings) -> list[Answer]
     for name in _text_fields(task):
         if name in task:
             found += answers_to(name, _written, task[name], settings.questions.get(name))
-    return found + _regions(task, view) or [(ANSWER_QUESTION, answers.categorical(answer))]
+    found += _regions(task, view)
+    if view == "relations" or task.get("relations"):
+        found.append((RELATIONS_QUESTION, Refusal(RefusalReason.UNSUPPORTED_LABEL, "no kind of label holds relations")))
+    return found or [(ANSWER_QUESTION, answers.categorical(answer))]
 
 
 def _choice(task: Json, settings: AdapterSettings) -> Label:

@@ -7,6 +7,7 @@ from typing import Any
 
 from schemas.adapters import argilla, cvat, label_studio, labelbox, prodigy, sagemaker, toloka
 from schemas.adapters.common import DEFAULTS, AdapterSettings, Outcome
+from schemas.adapters.reading import timestamp_text, unix_time_of
 from schemas.errors import ConfigurationError
 
 
@@ -46,7 +47,7 @@ def _is_toloka_webhook(document: dict[str, Any]) -> bool:
 
 
 def _is_labelbox_webhook(document: dict[str, Any]) -> bool:
-    return "data_row" not in document or "label" in document
+    return ("data_row" not in document and "DataRow ID" not in document) or "label" in document
 
 
 def _never(document: dict[str, Any]) -> bool:
@@ -126,6 +127,13 @@ def parts_of(document: object) -> Iterator[object]:
         yield document
 
 
+def _captured_at(document: object) -> str | None:
+    if type(document) is not dict or "headers" not in document or type(document.get("body")) is not dict:
+        return None
+    stamp = document.get("received")
+    return None if stamp is None else timestamp_text(unix_time_of(stamp, "received"))
+
+
 def _page_of(document: dict[str, Any]) -> list[Any] | None:
     if not document.keys() <= _PAGE_MEMBERS:
         return None
@@ -144,7 +152,8 @@ def convert(
     document
         A whole file or one of its lines, parsed.
     received_at, settings
-        See `schemas.adapters.common`; for files, ``settings.occurred_at`` is the time of what tells none.
+        See `schemas.adapters.common`; for files, ``settings.occurred_at`` is the time of what tells none. Captured
+        requests tell when they came (``received``, unix seconds).
 
     Raises
     ------
@@ -154,6 +163,8 @@ def convert(
         If there is no such tool.
     """
     adapter = adapter_of(tool)
+    if received_at is None:
+        received_at = _captured_at(document)
     for part in parts_of(document):
         if form_of(tool, part) is Form.WEBHOOK:
             yield from adapter.webhook_events(part, received_at=received_at, settings=settings)

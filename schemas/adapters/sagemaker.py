@@ -87,13 +87,14 @@ def _record(record: object, received_at: str | None, settings: AdapterSettings) 
         return _worker_responses(body, received_at, settings)
     if "source" in body or "source-ref" in body:
         return _manifest_line(body, received_at, settings)
-    if "tracking-annotations" in body or any(
-        type(part) is dict and "tracking-annotations" in part for part in body.values()
-    ):
-        return [Refusal(RefusalReason.NO_ANNOTATOR, "tracks of a sequence, without annotator, item or time")]
+    if any(_SEQUENCES & part.keys() for part in (body, *body.values()) if type(part) is dict):
+        return [Refusal(RefusalReason.NO_ANNOTATOR, "frames of a sequence, without annotator, item or time")]
     if "workerId" in body or "workerMetadata" in body or "job-name" in body:
         return [Refusal(RefusalReason.NO_LABEL, "metadata of a worker or of a label, without the label")]
     raise AdapterError(ErrorCode.MISSING_FIELD, "record.source-ref: missing")
+
+
+_SEQUENCES = frozenset({"tracking-annotations", "detection-annotations"})
 
 
 # Annotations of single workers
@@ -123,7 +124,7 @@ def _worker_responses(body: Json, received_at: str | None, settings: AdapterSett
 def _from_workers(emitter: Emitter, item_id: str, annotations: list[Json]) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for annotation in annotations:
-        worker = annotation.get("workerId")
+        worker = first_of(annotation, "workerId") or emitter.settings.annotator_id
         if worker is None:
             outcomes.append(Refusal(RefusalReason.NO_ANNOTATOR, f"object {item_id}: an annotation without workerId"))
             continue

@@ -138,6 +138,11 @@ class CategoricalConsensus:
         self._mixed |= event[0] != ADD
         return self._close() if len(self._pending) >= self._chunk_length else []
 
+    @property
+    def room(self) -> int:
+        """Events until the chunk ends, ≥ 1."""
+        return self._chunk_length - len(self._pending)
+
     # ------------------------------------------------------------------ answers
 
     def answer(self, item: str) -> Answer | None:

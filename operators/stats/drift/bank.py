@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from river.base import DriftDetector
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,11 @@ class DetectorBank(abc.ABC):
         Annotators at first; see `grow`.
     false_alarms_per_million_judgements
         The promise, > 0.
+
+    Attributes
+    ----------
+    population
+        What the annotators have in common, where a detector learns it; it is no part of `to_bytes`.
     """
 
     def __init__(self, width: int, capacity: int, false_alarms_per_million_judgements: float) -> None:
@@ -116,6 +121,7 @@ class DetectorBank(abc.ABC):
         self.false_alarms_per_million_judgements = false_alarms_per_million_judgements
         self.run_length = 1e6 / false_alarms_per_million_judgements
         self.table = np.zeros((capacity, width))
+        self.population: NDArray[np.float64] | None = None
 
     @property
     def capacity(self) -> int:

@@ -5,8 +5,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from operators.stats.drift.bank import Alarms, DetectorBank, SingleDetector, sum_of_columns
 from operators.stats.drift.outcome import CELLS
+from operators.stats.drift.population import ODDS_MAX, ODDS_MIN, learn_population, mixed_with_population, started
 
-CLASSES_MAX = 12
+CLASSES_MAX = 11
 EFFECT = 0.25
 PRIOR = 0.5
 # Factor on the threshold that the bound asks for: the evidence jumps over its threshold. Measured.
@@ -32,9 +33,14 @@ class ClassUseBank(DetectorBank):
     capacity
         Annotators at first.
     classes
-        Number of classes, 2 to 12; of a longer list, pool the rare ones in the last.
+        Number of classes, 2 to 11; of a longer list, pool the rare ones in the last.
     false_alarms_per_million_judgements
         The promise.
+
+    Attributes
+    ----------
+    population
+        Pseudo-counts by class that the project's annotators have in common, or None; see `OutcomeBank`.
 
     References
     ----------
@@ -43,13 +49,38 @@ class ClassUseBank(DetectorBank):
 
     def __init__(self, *, capacity: int, classes: int, false_alarms_per_million_judgements: float = 10.0) -> None:
         assert 2 <= classes <= CLASSES_MAX
-        super().__init__(1 + 3 * classes, capacity, false_alarms_per_million_judgements)
-        self.classes = classes
+        super().__init__(2 + 3 * classes, capacity, false_alarms_per_million_judgements)
         self._raised = raised_shares()
+        self._set_classes(classes)
+
+    def _set_classes(self, classes: int) -> None:
+        self.classes = classes
         self._identity = np.eye(classes)
         self._counts = slice(1, 1 + classes)
         self._sums = slice(1 + classes, 1 + 2 * classes)
         self._moments = slice(1 + 2 * classes, 1 + 3 * classes)
+
+    def widen(self, classes: int) -> None:
+        """Make room for further classes, which nobody has answered so far; what is known of the others stays."""
+        assert classes <= CLASSES_MAX
+        if classes <= self.classes:
+            return
+        old, parts = self.table, (self._counts, self._sums, self._moments)
+        self._set_classes(classes)
+        self.table = np.zeros((len(old), 2 + 3 * classes))
+        self.table[:, [0, -1]] = old[:, [0, -1]]
+        for before, after in zip(parts, (self._counts, self._sums, self._moments), strict=True):
+            self.table[:, after.start : after.start + before.stop - before.start] = old[:, before]
+        self.population = None
+
+    @staticmethod
+    def classes_in(state: bytes) -> int:
+        """Return the number of classes of a bank that `to_bytes` wrote."""
+        return (int(np.frombuffer(state, "<i8", count=3)[2]) - 2) // 3
+
+    def learn_from_baselines(self) -> None:
+        """Learn what the annotators have in common from their baselines in this bank."""
+        self.learn_population(self.table[:, self._counts])
 
     def update_many(self, annotator_slots: ArrayLike, answers: ArrayLike) -> Alarms:
         """Feed answers in order.
@@ -69,9 +100,29 @@ class ClassUseBank(DetectorBank):
         assert not np.any((answers < 0) | (answers >= self.classes))
         return self._update(annotator_slots, answers)
 
-    def _advance(self, rows: NDArray, answers: NDArray) -> NDArray[np.bool_]:
+    def learn_population(self, counts: ArrayLike) -> None:
+        """Learn what the project's annotators have in common, from how often each answered each class.
+
+        Parameters
+        ----------
+        counts
+            Whole numbers as of the last boundary of a chunk of the log, shape (annotators, classes).
+        """
+        self.population = learn_population(counts, np.full(self.classes, PRIOR))
+
+    def _shares(self, rows: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Return the expected shares: by both priors together, by the own, by the shared one; and the odds."""
         counts = rows[:, self._counts]
-        share = (counts + PRIOR) / (sum_of_columns(counts)[:, None] + PRIOR * self.classes)
+        total = sum_of_columns(counts)[:, None]
+        own = (counts + PRIOR) / (total + PRIOR * self.classes)
+        if self.population is None:
+            return own, own, own, rows[:, -1]
+        shared = (counts + self.population) / (total + float(self.population.sum()))
+        odds = started(rows[:, -1])
+        return mixed_with_population(own, shared, odds[:, None]), own, shared, odds
+
+    def _advance(self, rows: NDArray, answers: NDArray) -> NDArray[np.bool_]:
+        share, own, shared, odds = self._shares(rows)
         raised = self._raised[(np.sqrt(share) * CELLS).astype(np.int64)]
         answered = self._identity[answers]
         factor = np.where(answered > 0, raised / share, (1.0 - raised) / (1.0 - share))
@@ -79,6 +130,9 @@ class ClassUseBank(DetectorBank):
         rows[:, self._sums] = (rows[:, self._sums] + weight) * factor
         rows[:, self._moments] = (rows[:, self._moments] + weight * rows[:, :1]) * factor
         rows[:, self._counts] += answered
+        if self.population is not None:
+            ratio = sum_of_columns(answered * own) / sum_of_columns(answered * shared)
+            rows[:, -1] = np.minimum(np.maximum(odds * ratio, ODDS_MIN), ODDS_MAX)
         return self._evidence(rows) >= CALIBRATION * self.run_length
 
     def _evidence(self, rows: NDArray) -> NDArray[np.float64]:
@@ -90,7 +144,7 @@ class ClassUseBank(DetectorBank):
         evidence = np.maximum(rows[:, self._sums][each, top], np.finfo(float).tiny)
         changed_at = np.rint(rows[:, self._moments][each, top] / evidence)
         total = sum_of_columns(rows[:, self._counts])
-        share = (rows[:, self._counts][each, top] + PRIOR) / (total + PRIOR * self.classes)
+        share = self._shares(rows)[0][each, top]
         after = self._raised[(np.sqrt(share) * CELLS).astype(np.int64)]
         judgements_after = np.minimum(rows[:, 0] - changed_at + 1, 0.9 * total)
         before = (share * total - after * judgements_after) / np.maximum(total - judgements_after, 1.0)
@@ -109,7 +163,7 @@ class ClassUseDrift(SingleDetector):
     Parameters
     ----------
     classes
-        Number of classes, 2 to 12.
+        Number of classes, 2 to 11.
     false_alarms_per_million_judgements
         The promise.
 

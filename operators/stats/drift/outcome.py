@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from operators.stats.drift.bank import Alarms, DetectorBank, SingleDetector, sum_of_columns
+from operators.stats.drift.population import ODDS_MAX, ODDS_MIN, learn_population, mixed_with_population, started
 
 LEVELS = 16
 ANGLE_LOW, ANGLE_HIGH = 0.06, 1.25
@@ -18,11 +19,14 @@ CELLS = 256
 # threshold, so that a lower one keeps the promise. Measured on stable annotators (`benchmarks.drift`).
 CALIBRATION_BASE = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 1.0)
 CALIBRATION = (0.45, 0.5, 0.56, 0.66, 0.79, 0.84, 0.96, 1.1, 1.28, 1.28)
+# A further factor, 1 − RELIEF · strength / (strength + RELIEF_STRENGTH), for an annotator who is like the others: where
+# the base rate is known so well, the evidence of stable annotators is smaller. Measured.
+RELIEF, RELIEF_STRENGTH = 0.3, 400.0
 # The same for a judgement with noise, whose baseline is an approximation.
 NOISE_CALIBRATION = 1.6
 
 _LEVELS, _MOMENTS = slice(3, 3 + LEVELS), slice(3 + LEVELS, 3 + 2 * LEVELS)
-_JUDGEMENTS, _WEIGHT, _ERRORS = 0, 1, 2
+_JUDGEMENTS, _WEIGHT, _ERRORS, _ODDS = 0, 1, 2, 3 + 2 * LEVELS
 
 
 def _exact(values: NDArray) -> NDArray:
@@ -73,6 +77,16 @@ def _likelihood(base: NDArray, outcomes: NDArray, noise: NDArray) -> tuple[NDArr
     return constant, gain * (per_error - per_correct), information, information * ((outcomes - noise) / gain)
 
 
+def _chance(rate: NDArray, outcomes: NDArray, noise: NDArray) -> NDArray[np.float64]:
+    """Return the chance of each outcome at an error rate, seen through the channel."""
+    seen = noise + (1.0 - 2.0 * noise) * rate
+    return outcomes * seen + (1.0 - outcomes) * (1.0 - seen)
+
+
+def _bounded(rate: NDArray) -> NDArray[np.float64]:
+    return np.minimum(np.maximum(rate, BASE_MIN), BASE_MAX)
+
+
 class OutcomeBank(DetectorBank):
     """Detects a changed mean of outcomes in [0, 1] (1 is an error), for many annotators at once.
 
@@ -96,8 +110,14 @@ class OutcomeBank(DetectorBank):
     is_calibrated
         Whether thresholds are those measured to keep the promise; if not, those that the bound asks for.
     prior_errors, prior_correct
-        Beta prior of the base rate, > 0. The default promises for every base rate. One learnt from a project's
-        annotators finds early changes sooner, and then promises for the average of such annotators only.
+        Beta prior of the base rate, > 0: of an annotator of whom nothing is known, or who is unlike the others.
+
+    Attributes
+    ----------
+    population
+        Pseudo-counts of errors and correct answers that the project's annotators have in common, or None. An
+        annotator's base rate is then expected by a mixture of both priors, weighed by how well each foretold the
+        judgements so far: early changes are found sooner. Set it anew now and then by `learn_population`.
 
     Examples
     --------
@@ -122,7 +142,7 @@ class OutcomeBank(DetectorBank):
         prior_errors: float = PRIOR_ERRORS,
         prior_correct: float = PRIOR_CORRECT,
     ) -> None:
-        super().__init__(3 + 2 * LEVELS, capacity, false_alarms_per_million_judgements)
+        super().__init__(4 + 2 * LEVELS, capacity, false_alarms_per_million_judgements)
         assert prior_errors > 0
         assert prior_correct > 0
         self.prior_errors = prior_errors
@@ -155,24 +175,54 @@ class OutcomeBank(DetectorBank):
         return self._update(annotator_slots, outcomes, noise)
 
     def base_rates(self, slots: ArrayLike) -> NDArray[np.float64]:
-        """Return the posterior mean of the error rate since the baseline began."""
-        return self._base(self.table[np.asarray(slots, np.int64)])
+        """Return the expected error rate since the baseline began."""
+        return self._base(self.table[np.asarray(slots, np.int64)])[0]
 
-    def _base(self, rows: NDArray) -> NDArray[np.float64]:
-        base = (rows[:, _ERRORS] + self.prior_errors) / (rows[:, _WEIGHT] + (self.prior_errors + self.prior_correct))
-        return np.minimum(np.maximum(base, BASE_MIN), BASE_MAX)
+    def learn_population(self, errors: ArrayLike, correct: ArrayLike) -> None:
+        """Learn what the project's annotators have in common.
+
+        Parameters
+        ----------
+        errors, correct
+            Judgements of each annotator, whole numbers as of the last boundary of a chunk of the log.
+        """
+        counts = np.stack([np.asarray(errors, np.float64), np.asarray(correct, np.float64)], axis=1)
+        self.population = learn_population(counts, np.array([self.prior_errors, self.prior_correct]))
+
+    def learn_from_baselines(self) -> None:
+        """Learn what the annotators have in common from their baselines in this bank, as far as they are known."""
+        errors, weight = self.table[:, _ERRORS], self.table[:, _WEIGHT]
+        self.learn_population(errors, weight - errors)
+
+    def _base(self, rows: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Return the expected error rate: by both priors together, by the own, by the shared one; and the odds."""
+        errors, weight = rows[:, _ERRORS], rows[:, _WEIGHT]
+        own = _bounded((errors + self.prior_errors) / (weight + (self.prior_errors + self.prior_correct)))
+        if self.population is None:
+            return own, own, own, rows[:, _ODDS]
+        of_errors, of_correct = float(self.population[0]), float(self.population[1])
+        shared = _bounded((errors + of_errors) / (weight + (of_errors + of_correct)))
+        odds = started(rows[:, _ODDS])
+        return mixed_with_population(own, shared, odds), own, shared, odds
 
     def _advance(self, rows: NDArray, outcomes: NDArray, noise: NDArray) -> NDArray[np.bool_]:
-        base = self._base(rows)
+        base, own, shared, odds = self._base(rows)
         cell = (np.sqrt(base) * CELLS).astype(np.int64)
         constant, slope, information, errors = _likelihood(base, outcomes, noise)
         factor = constant[:, None] + slope[:, None] * self._levels
         weights = self._weights[cell]
         rows[:, _LEVELS] = (rows[:, _LEVELS] + weights) * factor
         rows[:, _MOMENTS] = (rows[:, _MOMENTS] + weights * rows[:, _JUDGEMENTS, None]) * factor
+        if self.population is not None:
+            ratio = _chance(own, outcomes, noise) / _chance(shared, outcomes, noise)
+            rows[:, _ODDS] = np.minimum(np.maximum(odds * ratio, ODDS_MIN), ODDS_MAX)
         rows[:, _WEIGHT] += information
         rows[:, _ERRORS] += errors
         needed = self._thresholds[cell]
+        if self.population is not None and self.is_calibrated:
+            strength = float(self.population[0] + self.population[1])
+            relief = RELIEF * strength / (strength + RELIEF_STRENGTH)
+            needed = needed * (1.0 - relief / (1.0 + odds))
         if noise.any():
             needed = np.where(noise > 0, NOISE_CALIBRATION * self.run_length, needed)
         return self._evidence(rows) >= needed

@@ -1,0 +1,414 @@
+"""Evaluates the rules of one project, event by event in log order and at ticks of the project's clock."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from operators.rules.behaviour import Behaviours
+from operators.rules.causes import Evidence, discovery_level, find_cause, with_recent
+from operators.rules.conditions import FindingTest, Leaf, holding_leaves
+from operators.rules.rule_set import ReadyRule, RuleSet
+from operators.rules.state import (
+    NEVER,
+    AlertKey,
+    AnnotatorKey,
+    CauseFinding,
+    DriftFinding,
+    RuleState,
+    Standing,
+    StandingKey,
+)
+from operators.rules.telling import Teller
+from operators.rules.watchers import close_windows, count_label, note_activity, take_silent
+from schemas.alerts import Alert
+from schemas.policy import ProjectPolicy
+from schemas.signals import DRIFTS, Cause, Scope
+
+TICK = 60_000_000
+WHOLE_PROJECT: AlertKey = ("", "", "", "")
+
+ReadSignal = Callable[[Scope, AlertKey, str], float | None]
+"""Tells a signal of ``schemas.signals`` of somebody, by scope, key and name; None if it is not known."""
+ReadEvidence = Callable[[str, int], Evidence]
+"""Tells the present evidence of drift, by ``schemas.signals.DRIFTS``, of the annotators active since a time."""
+
+
+class RuleEngine:
+    """The rules of one project.
+
+    It is told what happens, in log order, and returns the alerts that follow. What happens in between, how the log
+    was cut into batches, and the time of day play no part.
+
+    Parameters
+    ----------
+    policy
+        The project's policy.
+    state
+        What was remembered; changed in place.
+    generation, project_id
+        Parts of the alerts' ids.
+    read_signal
+        Asked for figures of the fold, as of the event that is being told, and only for those that a rule needs.
+    read_evidence
+        Asked at an alarm of a detector, where a rule asks for a common cause or there is an error control.
+
+    Attributes
+    ----------
+    next_tick
+        `on_tick` has something to do once the project's clock has reached this time.
+    watches_submissions, watches_skips, watches_judgements, watches_reviews, watches_drift
+        Whether the calls of that kind can lead to anything; if not, they may be left out.
+    """
+
+    def __init__(
+        self,
+        policy: ProjectPolicy,
+        state: RuleState,
+        *,
+        generation: int,
+        project_id: str,
+        read_signal: ReadSignal,
+        read_evidence: ReadEvidence,
+    ) -> None:
+        self.rules = RuleSet(policy)
+        self._state = state
+        self._read_signal = read_signal
+        self._read_evidence = read_evidence
+        self._teller = Teller(project_id=project_id, generation=generation)
+        self._behaviours = Behaviours(self.rules, state.behaviours)
+        self._error_control = policy.error_control
+        self._causes = self.rules.findings(is_common=True)
+        self._timed = {key for key, standing in state.standings.items() if self._is_timed(key, standing)}
+        self.next_tick = state.ticked_at + TICK if self.rules.rules else 2**62
+        self._keeps_time = bool(self.rules.silences or self.rules.throughputs or self.rules.reads("no_events_for"))
+        on = self.rules.of
+        self._work = {
+            cause: (on(Scope.ANNOTATOR, cause), on(Scope.STEP, cause), on(Scope.PROJECT, cause))
+            for cause in (Cause.SUBMISSION, Cause.SKIP)
+        }
+        self._judgement_rules = on(Scope.ANNOTATOR, Cause.JUDGEMENT)
+        others = [self._behaviours.others(Cause.SUBMISSION), *self._work[Cause.SUBMISSION][1:]]
+        self._asks_each_submission = any(others)
+        self.watches_submissions = self._keeps_time or any(map(any, self._work.values()))
+        self.watches_skips = self.watches_submissions
+        self.watches_drift = bool(on(Scope.ANNOTATOR, Cause.DRIFT) or self._causes)
+        self.watches_judgements = bool(self._judgement_rules) or self.watches_drift
+        self.watches_reviews = bool(on(Scope.ANNOTATOR, Cause.REVIEW))
+
+    # What happens
+
+    def on_submission(
+        self,
+        question_id: str,
+        annotator_id: str,
+        step: str,
+        value: str,
+        duration_ms: int | None,
+        at: int,
+        version: int,
+    ) -> list[Alert]:
+        """Take in a new label (its first revision): `value` as the label's class or canonical form."""
+        if not self.watches_submissions:
+            return []
+        key = (question_id, annotator_id)
+        if self._keeps_time:
+            self._note_activity(key, step, at, is_label=True)
+        is_news = self._behaviours.submitted(key, value, duration_ms)
+        if not is_news and not self._asks_each_submission:
+            return []
+        return self._evaluate_work(Cause.SUBMISSION, key, step, at, version, is_news)
+
+    def on_skip(self, question_id: str, annotator_id: str, step: str, at: int, version: int) -> list[Alert]:
+        """Take in that an annotator declined an item."""
+        if not self.watches_skips:
+            return []
+        key = (question_id, annotator_id)
+        if self._keeps_time:
+            self._note_activity(key, step, at, is_label=False)
+        self._behaviours.skipped(key)
+        return self._evaluate_work(Cause.SKIP, key, step, at, version, True)
+
+    def on_judgement(
+        self, question_id: str, annotator_id: str, truth: str, value: str, is_correct: bool, at: int, version: int
+    ) -> list[Alert]:
+        """Take in the first judgement of a label against a known answer."""
+        if not self.watches_judgements:
+            return []
+        self._behaviours.judged((question_id, annotator_id), truth, value, is_correct)
+        return self._evaluate(self._judgement_rules, (question_id, annotator_id, "", ""), at, version)
+
+    def on_agreement(
+        self, question_id: str, annotator_id: str, is_agreeing: bool, at: int, version: int
+    ) -> list[Alert]:
+        """Take in whether a label agrees with the majority of the others of its item, once that is settled."""
+        if not self._behaviours.agreed((question_id, annotator_id), is_agreeing):
+            return []
+        rules = self.rules.of(Scope.ANNOTATOR, Cause.CHUNK)
+        return self._evaluate(rules, (question_id, annotator_id, "", ""), at, version)
+
+    def on_review(self, question_id: str, annotator_id: str, is_accepted: bool, at: int, version: int) -> list[Alert]:
+        """Take in the first review of an annotator's label."""
+        if not self.watches_reviews:
+            return []
+        self._behaviours.reviewed((question_id, annotator_id), is_accepted)
+        rules = self.rules.of(Scope.ANNOTATOR, Cause.REVIEW)
+        return self._evaluate(rules, (question_id, annotator_id, "", ""), at, version)
+
+    def on_annotator(self, question_id: str, annotator_id: str, at: int, version: int) -> list[Alert]:
+        """Ask all rules about an annotator: after a correction, or at a chunk boundary that changed figures."""
+        return self._evaluate(self.rules.of(Scope.ANNOTATOR), (question_id, annotator_id, "", ""), at, version)
+
+    def on_project(self, question_id: str, at: int, version: int) -> list[Alert]:
+        """Ask all rules about a question of the project, or about all of it where `question_id` is empty."""
+        return self._evaluate(self.rules.of(Scope.PROJECT), (question_id, "", "", ""), at, version)
+
+    def on_step(self, question_id: str, step: str, at: int, version: int) -> list[Alert]:
+        """Ask all rules about a step."""
+        return self._evaluate(self.rules.of(Scope.STEP), (question_id, "", step, ""), at, version)
+
+    def on_class(self, question_id: str, label_class: str, at: int, version: int) -> list[Alert]:
+        """Ask all rules about a class."""
+        return self._evaluate(self.rules.of(Scope.CLASS), (question_id, "", "", label_class), at, version)
+
+    def on_drift(self, question_id: str, annotator_id: str, finding: DriftFinding, version: int) -> list[Alert]:
+        """Take in an alarm of a detector."""
+        if not self.watches_drift:
+            return []
+        state, key = self._state, (question_id, annotator_id)
+        self._move(finding.at)
+        if self._error_control is not None and not self._is_declared(key, finding):
+            return []
+        state.drifts[finding.signal, question_id, annotator_id] = finding
+        alerts = self._common_causes(key, finding, version)
+        rules = self.rules.of(Scope.ANNOTATOR, Cause.DRIFT)
+        return alerts + self._evaluate(rules, (question_id, annotator_id, "", ""), finding.at, version)
+
+    def on_tick(self, clock: int, version: int) -> list[Alert]:
+        """Let the project's clock go on; call it at the record that brings the clock to `next_tick`, or later."""
+        at = clock - clock % TICK
+        if at < self.next_tick:
+            return []
+        self._state.ticked_at, self.next_tick = at, at + TICK
+        self._move(at)
+        alerts = self._evaluate_silent(at, version) + self._evaluate_timed(at, version)
+        alerts += self._evaluate_parts(at, version)
+        self._forget(at)
+        return alerts
+
+    def forget(self, question_id: str, annotator_id: str) -> None:
+        """Begin anew with an annotator who is past the retention; what fires goes on firing."""
+        key, state = (question_id, annotator_id), self._state
+        state.behaviours.pop(key, None)
+        state.seen.pop((*key, ""), None)
+        for waiting in state.waiting.values():
+            waiting.pop(key, None)
+        for signal in DRIFTS:
+            state.drifts.pop((signal, *key), None)
+
+    # Evaluation
+
+    def _evaluate(self, rules: Iterable[ReadyRule], key: AlertKey, at: int, version: int) -> list[Alert]:
+        alerts: list[Alert] = []
+        for ready in rules:
+            is_concerned = ready.is_everywhere or ready.concerns(key)
+            if is_concerned and (alert := self._evaluate_rule(ready, key, at, version)) is not None:
+                alerts.append(alert)
+        return alerts
+
+    def _evaluate_rule(self, ready: ReadyRule, key: AlertKey, at: int, version: int) -> Alert | None:
+        clock = self._move(at)
+        standing_key = (ready.rule.name, *key)
+        standing = self._state.standings.get(standing_key)
+        is_firing = standing is not None and standing.is_firing
+        read = partial(self._read, ready.rule.scope, key)
+        if ready.test.holds(read, is_firing):
+            if is_firing:
+                standing.failing_since = None
+                self._stand(ready, standing_key, standing)
+                return None
+            if standing is not None and clock < standing.quiet_until:
+                return None
+            return self._fire(ready, key, at, version)
+        return self._resolve(ready, key, standing, at, version) if is_firing else None
+
+    def _fire(self, ready: ReadyRule, key: AlertKey, at: int, version: int) -> Alert | None:
+        figures: dict[str, Any] = {}
+        for name, least in ready.rule.evidence.items():
+            count = self._read_signal(ready.rule.scope, key, name)
+            if count is None or count < least:
+                return None
+            figures[name] = count
+        read = partial(self._read, ready.rule.scope, key)
+        leaves = holding_leaves(ready.test, read, False)
+        figures |= self._behaviours.figures(key[:2], leaves, self._state.drifts)
+        standing = Standing(True, at, version, self._state.clock + ready.rule.cool_down)
+        self._teller.reasons(ready, key, leaves, read, figures, standing)
+        self._stand(ready, (ready.rule.name, *key), standing)
+        return self._teller.alert(ready, key, standing, at, version)
+
+    def _resolve(self, ready: ReadyRule, key: AlertKey, standing: Standing, at: int, version: int) -> Alert | None:
+        if standing.failing_since is None:
+            standing.failing_since = self._state.clock
+        is_over = self._state.clock - standing.failing_since >= ready.rule.resolve_after
+        if not is_over or version <= standing.fired_version:
+            self._stand(ready, (ready.rule.name, *key), standing)
+            return None
+        standing.is_firing = False
+        self._stand(ready, (ready.rule.name, *key), standing)
+        return self._teller.alert(ready, key, standing, at, version)
+
+    def _stand(self, ready: ReadyRule, key: StandingKey, standing: Standing) -> None:
+        self._state.standings[key] = standing
+        if self._is_timed(key, standing):
+            self._timed.add(key)
+        else:
+            self._timed.discard(key)
+
+    def _is_timed(self, key: StandingKey, standing: Standing) -> bool:
+        ready = self.rules.by_name.get(key[0])
+        is_waiting = not standing.is_firing or standing.failing_since is not None
+        return ready is None or is_waiting or ready.is_timed
+
+    # Readings
+
+    def _read(self, scope: Scope, key: AlertKey, leaf: Leaf) -> Any:
+        if not leaf.is_own:
+            return self._read_signal(scope, key, leaf.signal)
+        if isinstance(leaf, FindingTest):
+            return self._cause(leaf) if leaf.is_common else self._drift(leaf, key)
+        if leaf.signal == "no_events_for":
+            seen = self._state.seen.get(key[:3])
+            return None if seen is None else self._state.clock - seen
+        if leaf.signal == "throughput_ratio":
+            return self._throughput_ratio(scope, key)
+        return self._behaviours.read(key[:2], leaf)
+
+    def _drift(self, leaf: FindingTest, key: AlertKey) -> DriftFinding | None:
+        finding = self._state.drifts.get((leaf.signal, key[0], key[1]))
+        if finding is None or leaf.leaf.direction not in ("any", finding.direction):
+            return None
+        is_past = self._state.clock - finding.at >= leaf.leaf.holds_for
+        return None if is_past or self._is_part_of_cause(finding, key[:2]) else finding
+
+    def _is_part_of_cause(self, finding: DriftFinding, key: AnnotatorKey) -> bool:
+        cause = self._state.causes.get(finding.signal)
+        return cause is not None and cause.direction == finding.direction and key in cause.members
+
+    def _cause(self, leaf: FindingTest) -> CauseFinding | None:
+        finding = self._state.causes.get(leaf.signal)
+        if finding is None or leaf.leaf.direction not in ("any", finding.direction):
+            return None
+        return None if self._state.clock - finding.at >= leaf.leaf.holds_for else finding
+
+    def _throughput_ratio(self, scope: Scope, key: AlertKey) -> float | None:
+        for name, is_by_step, _ in self.rules.throughputs:
+            if is_by_step is (scope is Scope.STEP) and (found := self._state.throughput.get((name, key[2]))):
+                return found.ratio
+        return None
+
+    # Changes that come together
+
+    def _is_declared(self, key: AnnotatorKey, finding: DriftFinding) -> bool:
+        assert self._error_control is not None
+        now = self._read_evidence(finding.signal, NEVER)
+        alarmed = {(finding.signal, *key): finding}
+        return discovery_level(with_recent(now, alarmed, finding.signal, finding.at), key) <= self._error_control.level
+
+    def _common_causes(self, key: AnnotatorKey, finding: DriftFinding, version: int) -> list[Alert]:
+        """Look for a common cause of which this alarm is part; its members' own alerts are resolved by it."""
+        for test in self._causes:
+            if test.signal != finding.signal:
+                continue
+            held = self._cause(test)
+            if held is not None and held.direction == finding.direction:
+                if abs(held.changed_at - finding.changed_at) <= test.leaf.within and key not in held.members:
+                    held.members.append(key)
+                continue
+            oldest = self._state.clock - test.leaf.within
+            active = self._read_evidence(finding.signal, oldest)
+            now = with_recent(active, self._state.drifts, finding.signal, oldest)
+            found = find_cause(test.leaf, now, finding.at)
+            if found is not None:
+                self._state.causes[finding.signal] = found
+                return self._tell_cause(found, version)
+        return []
+
+    def _tell_cause(self, cause: CauseFinding, version: int) -> list[Alert]:
+        alerts = self._evaluate(self.rules.of(Scope.PROJECT, Cause.DRIFT), WHOLE_PROJECT, cause.at, version)
+        rules = self.rules.of(Scope.ANNOTATOR, Cause.DRIFT)
+        for question_id, annotator_id in cause.members:
+            alerts += self._evaluate(rules, (question_id, annotator_id, "", ""), cause.at, version)
+        return alerts
+
+    # Work and time
+
+    def _evaluate_work(
+        self, cause: Cause, key: AnnotatorKey, step: str, at: int, version: int, is_news: bool
+    ) -> list[Alert]:
+        of_annotator, of_step, of_project = self._work[cause]
+        rules = of_annotator if is_news else self._behaviours.others(cause)
+        alerts = self._evaluate(rules, (*key, "", ""), at, version) if rules else []
+        if of_step:
+            alerts += self._evaluate(of_step, (key[0], "", step, ""), at, version)
+        if of_project:
+            alerts += self._evaluate(of_project, (key[0], "", "", ""), at, version)
+        return alerts
+
+    def _note_activity(self, key: AnnotatorKey, step: str, at: int, *, is_label: bool) -> None:
+        state, clock = self._state, self._move(at)
+        for name, _ in self.rules.silences:
+            note_activity(state.waiting.setdefault(name, {}), key, clock)
+        state.seen[(*key, "")] = state.seen["", "", step] = state.seen["", "", ""] = clock
+        if is_label:
+            for name, is_by_step, window in self.rules.throughputs:
+                count_label(state, (name, step if is_by_step else ""), clock, window)
+
+    def _evaluate_silent(self, at: int, version: int) -> list[Alert]:
+        alerts: list[Alert] = []
+        for name, bound in self.rules.silences:
+            for key in take_silent(self._state.waiting.get(name, {}), at - int(bound)):
+                alerts += self._evaluate([self.rules.by_name[name]], (*key, "", ""), at, version)
+        return alerts
+
+    def _evaluate_timed(self, at: int, version: int) -> list[Alert]:
+        """Ask again what may have ceased to hold by time alone; let go what has cooled down."""
+        alerts: list[Alert] = []
+        for standing_key in sorted(self._timed):
+            name, *key = standing_key
+            standing, ready = self._state.standings[standing_key], self.rules.by_name.get(name)
+            if ready is None or (not standing.is_firing and at >= standing.quiet_until):
+                del self._state.standings[standing_key]
+                self._timed.discard(standing_key)
+            elif standing.is_firing:
+                alerts += self._evaluate([ready], tuple(key), at, version)
+        return alerts
+
+    def _evaluate_parts(self, at: int, version: int) -> list[Alert]:
+        """Ask the rules that follow the clock about the project and its steps."""
+        for name, _, window in self.rules.throughputs:
+            for (rule, _), counts in self._state.throughput.items():
+                if rule == name and counts.window < at // window:
+                    close_windows(counts, at // window)
+        alerts = self._evaluate(self.rules.of(Scope.PROJECT, Cause.TICK), WHOLE_PROJECT, at, version)
+        if rules := self.rules.of(Scope.STEP, Cause.TICK):
+            steps = sorted(step for _, annotator_id, step in self._state.seen if step and not annotator_id)
+            for step in steps:
+                alerts += self._evaluate(rules, ("", "", step, ""), at, version)
+        return alerts
+
+    def _forget(self, at: int) -> None:
+        """Let go findings that no rule counts any more."""
+        state = self._state
+        longest = max((test.leaf.holds_for for test in self.rules.findings(is_common=False)), default=0)
+        longest = max([longest, *(test.leaf.within for test in self._causes)])
+        for key in [key for key, finding in state.drifts.items() if at - finding.at >= longest]:
+            del state.drifts[key]
+        longest = max((test.leaf.holds_for for test in self._causes), default=0)
+        for signal in [signal for signal, finding in state.causes.items() if at - finding.at >= longest]:
+            del state.causes[signal]
+
+    def _move(self, at: int) -> int:
+        """Let the clock go on to `at`, never back."""
+        if at > self._state.clock:
+            self._state.clock = at
+        return self._state.clock
