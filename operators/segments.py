@@ -90,6 +90,8 @@ class SegmentLog:
         Kind → what writing one record costs, relative to the others; kinds are those that occur.
     slack
         Segments may weigh so much more than the records in force, relative to these; > 0.
+    segments_max
+        With more segments than this the oldest ones are carried over, however light all are; ≥ 2.
     block_records
         Records encoded at once, ≥ 1.
     """
@@ -102,14 +104,16 @@ class SegmentLog:
         fetch: Callable[[Key], Any],
         weights: dict[str, int],
         slack: float = 1.0,
+        segments_max: int = 256,
         block_records: int = 500,
     ) -> None:
-        assert slack > 0 and block_records >= 1
+        assert slack > 0 and block_records >= 1 and segments_max >= 2
         self._store = store
         self._codec = codec
         self._fetch = fetch
         self._weights = weights
         self._slack = slack
+        self._segments_max = segments_max
         self._block_records = block_records
         self._changed: dict[Key, None] = {}
         self._removed: dict[Key, None] = {}
@@ -150,7 +154,9 @@ class SegmentLog:
         carried_weight_min
             So much is carried over if there is reason to, however little has changed.
         """
-        budget = max(carried_weight_min, sum(self._weights[key[0]] for key in self._changed))
+        # so much each time that all is written anew before as many segments again have come
+        even = 2 * self._weight // self._segments_max
+        budget = max(carried_weight_min, even, sum(self._weights[key[0]] for key in self._changed))
         self._write(list(self._changed))
         self._write_removals()
         self._carry_over(budget)
@@ -235,7 +241,8 @@ class SegmentLog:
             self._weight -= self._weights[key[0]]
 
     def _carry_over(self, budget: int) -> None:
-        """Write records of the oldest segments again, as long as segments hold too much that counts no more."""
+        """Write records of the oldest segments again, as long as segments are too many, or hold too much."""
+        is_many = len(self._segments) >= self._segments_max
         for number in list(self._written):
             if number == self._number:
                 return
@@ -243,7 +250,7 @@ class SegmentLog:
             carried: list[Key] = []
             dropped = 0
             while held and budget > 0:
-                if self._held - dropped <= (1 + self._slack) * self._weight:
+                if not (is_many or self._held - dropped > (1 + self._slack) * self._weight):
                     break
                 key = held.popleft()
                 weight = self._weights[key[0]]

@@ -54,6 +54,12 @@ class Shard:
             machine.flush()
         return RowBatch(out)
 
+    def save(self) -> None:
+        """Bring the state into the form that can be encoded."""
+        for machine in self._machines.values():
+            if machine.watch is not None:
+                machine.watch.detectors.save()
+
     def _fold(self, batch: EventBatch, out: dict[str, list[tuple[Any, ...]]]) -> dict[str, ProjectMachine]:
         account = self._accounts.of(batch.stream, batch.partition, batch.shard)
         first_version = row_version(generation=self._settings.generation, offset=0)

@@ -48,4 +48,5 @@ class ShardLogic(StatefulBatchLogic[EventBatch | IntakeReport, RowBatch, bytes])
 
     def snapshot(self) -> bytes:
         """Return the state as bytes, since what is handed over live may change before it is written."""
+        self._shard.save()
         return encode_state(self._shard.state)

@@ -8,6 +8,8 @@ row, so writing a row again is harmless. Timestamps are whole microseconds since
 
 from dataclasses import dataclass
 
+from schemas.alerts import ALERT_KEY, ALERT_VALUES, ALERTS_NAME
+
 OFFSET_BITS = 48
 LAST_COLUMNS = ("generation", "version", "is_deleted")
 
@@ -157,6 +159,7 @@ DRIFT = Table(
     key=("project_id", "question_id", "annotator_id", "signal", "detector", "sequence"),
     values=("direction", "detected_at", "changed_at", "before", "after", "judgements_after"),
 )
+ALERTS = Table(ALERTS_NAME, key=ALERT_KEY, values=ALERT_VALUES)
 PROJECTS = Table(
     "projects_versions",
     key=("project_id",),
@@ -180,7 +183,8 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         LABELS, SKIPS, REVIEWS, ITEMS, ANNOTATORS, REVIEWERS, STEP_WINDOWS, ANNOTATOR_WINDOWS, PROJECT_WINDOWS,
-        CLASS_WINDOWS, CONFUSION, CONSENSUS, OPTIONS, AGREEMENT, AGREEMENT_WINDOWS, PAIRS, DRIFT, PROJECTS,
+        CLASS_WINDOWS, CONFUSION, CONSENSUS, OPTIONS, AGREEMENT, AGREEMENT_WINDOWS, PAIRS, DRIFT, ALERTS,
+        PROJECTS,
         DEAD_LETTERS, PROGRESS,
     )
 }  # fmt: skip

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from schemas.policy import default_policy
 from tests.support.folding import FOLD_SETTINGS, HOUR, column, cuts_of, fold_log, random_cuts
 from tests.support.logs import LogShape, random_log
 
-FULL = replace(FOLD_SETTINGS, has_consensus=True, has_agreement=True, has_estimates=True)
+FULL = replace(FOLD_SETTINGS, has_consensus=True, has_agreement=True, has_estimates=True, policy=default_policy())
 SHORT_MEMORY = replace(FULL, retention=HOUR, annotator_retention=2 * HOUR, judgement_age_max=HOUR // 2)
 
 

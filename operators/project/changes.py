@@ -22,6 +22,7 @@ from operators.project.state import (
     QuestionRecord,
 )
 from operators.project.touched import DriftFinding, Touched
+from operators.project.watch import Watch
 
 NOT_JUDGED = (None, None)
 KEY_COLUMNS = 4
@@ -48,6 +49,11 @@ class Changes:
         self.out: dict[str, list[Row]] = {}
         self._row_maker = RowMaker(record, settings)
         self._event_rows: dict[tuple[Any, ...], Row] = {}
+        self.watch: Watch | None = None
+        if settings.policy is not None:
+            policy = settings.policy.for_project(record.project_id)
+            self.watch = Watch(record, policy, settings, self.settle)
+            self.memory.on_forgetting_annotator = self.watch.forget
         self.version = 0
         self.is_population_due = False
         self.memory.before_forgetting, self.memory.on_forgetting = self.flush, self._unlearn_item
@@ -63,6 +69,10 @@ class Changes:
             question.consensus.settle()
         self.unsettled = []
         touched, self.touched = self.touched, Touched()
+        watch = self.watch
+        if watch is not None and (watch.alerts or watch.drift_rows):
+            touched.alerts, watch.alerts = watch.alerts, []
+            touched.drift_rows, watch.drift_rows = watch.drift_rows, []
         self._row_maker.add_rows(touched, self.out)
 
     def tick(self) -> None:
@@ -155,6 +165,8 @@ class Changes:
         if self.record.newest_at - label.first_at > self.settings.judgement_age_max:
             return
         assert label.credit is not None
+        if self.watch is not None:
+            self.watch.judged(label, at, version)
         change = annotator.stream.update(label.credit / CREDIT_UNITS, label.first_at)
         touch_annotator(annotator, question, self.touched, version)
         if change is not None:

@@ -13,7 +13,7 @@ from operators.events import (
     Submitted,
     Withdrawn,
 )
-from operators.labels import CATEGORICAL
+from operators.labels import CATEGORICAL, is_class
 from operators.project.changes import NOT_JUDGED, Changes
 from operators.project.known_answers import fold_adjudication, fold_gold, fold_withdrawal, set_gold
 from operators.project.outcomes import DUPLICATE, FOLDED, Outcome
@@ -67,6 +67,8 @@ class ProjectMachine(Changes):
             outcome = _FOLDS[type(event)](self, event, at, self.version)
             if self._event_rows:
                 self.end_event()
+            if self.watch is not None:
+                self.watch.end_event(at, self.version)
             if self.is_population_due:
                 self.renew_populations()
             if outcome is FOLDED:
@@ -148,6 +150,8 @@ class ProjectMachine(Changes):
         pending.append(label)
         if question.population is not None:
             self.note_seen(question.population)
+        if self.watch is not None:
+            self.watch.submitted(label, at, version, is_class=content is None or is_class(question.kind, content))
         if credit is not None:
             self.judge_first(label, question, annotator, at, version)
         if record.waiting_reviews and annotation_id in record.waiting_reviews:
@@ -258,6 +262,8 @@ class ProjectMachine(Changes):
         memory.remember(skip)
         annotator.skips_in_a_row += 1
         self.count(1, skip, question, annotator, version)
+        if self.watch is not None:
+            self.watch.skipped(skip, at, version)
         self.put_on_item(skip, item, question, at, version)
         self.write_label(skip, question, version)
         return FOLDED

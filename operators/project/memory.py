@@ -52,6 +52,8 @@ class Memory:
         Labels by annotation, those that are absent by now included; read by `labels_of` and `label_of`.
     before_forgetting, on_forgetting
         Called before an item is forgotten that an event needs anew, and whenever one is forgotten.
+    on_forgetting_annotator
+        Called whenever an annotator is forgotten, with question and annotator.
     """
 
     def __init__(self, record: ProjectRecord, settings: FoldSettings) -> None:
@@ -69,6 +71,7 @@ class Memory:
                     self.remember(label)
         self.before_forgetting: Callable[[], None] = lambda: None
         self.on_forgetting: Callable[[QuestionRecord, ItemRecord], None] = lambda question, item: None
+        self.on_forgetting_annotator: Callable[[str, str], None] = lambda question_id, annotator_id: None
         self._attributes: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
 
     def advance(self, newest_at: int) -> None:
@@ -187,6 +190,8 @@ class Memory:
         """Return the record of an annotator who was active at `at`, new if there is none or it is too old."""
         annotator = question.annotators.get(annotator_id)
         if annotator is None or annotator.last_at < self.annotator_horizon:
+            if annotator is not None:
+                self.on_forgetting_annotator(question.question_id, annotator_id)
             annotator = question.annotators[annotator_id] = self._new_annotator(annotator_id, at)
             self.record.annotators += 1
         if at > annotator.last_at:
@@ -272,6 +277,7 @@ class Memory:
         oldest = self.annotator_horizon
         for annotator_id in [key for key, annotator in question.annotators.items() if annotator.last_at < oldest]:
             del question.annotators[annotator_id]
+            self.on_forgetting_annotator(question.question_id, annotator_id)
 
     def _new_annotator(self, annotator_id: str, at: int) -> AnnotatorRecord:
         settings = self._settings

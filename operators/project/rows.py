@@ -70,6 +70,10 @@ class RowMaker:
         self._add_agreement(touched, out)
         for question in touched.consensus:
             self._add_consensus(question, out)
+        if touched.drift_rows:
+            out.setdefault(rows.DRIFT.name, []).extend(touched.drift_rows)
+        if touched.alerts:
+            out.setdefault(rows.ALERTS.name, []).extend(alert.to_row() for alert in touched.alerts)
         if touched.drifts:
             out.setdefault(rows.DRIFT.name, []).extend(map(self._drift, touched.drifts))
         if touched.project is not None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from schemas.policy import Policy
+
 
 @dataclass(frozen=True, slots=True)
 class FoldSettings:
@@ -33,6 +35,8 @@ class FoldSettings:
         Whether the annotators' agreement is counted.
     has_estimates
         Whether annotators are seen in the light of the others: empirical-Bayes accuracy, too fast and repeated answers.
+    policy
+        Rules and detectors; None for none of them.
     consensus_confidence
         Probability from which an item's consensus is settled, in (0.5, 1].
     consensus_labels_max
@@ -51,6 +55,7 @@ class FoldSettings:
     has_consensus: bool = False
     has_agreement: bool = False
     has_estimates: bool = False
+    policy: Policy | None = None
     consensus_confidence: float = 0.95
     consensus_labels_max: int = 7
 

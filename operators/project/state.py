@@ -10,6 +10,8 @@ from river import stats
 
 from operators.labels import compare_contents
 from operators.project.consensus import QuestionConsensus
+from operators.rules.detectors import DetectorState
+from operators.rules.state import RuleState
 from operators.stats.accuracy.lesser_evidence import Calibration
 from operators.stats.accuracy.population import Prior
 from operators.stats.accuracy.repeated_answers import AnswerRuns
@@ -376,6 +378,10 @@ class ProjectRecord(msgspec.Struct, array_like=True, gc=False):
         Annotations retracted before they were seen → clock at that time.
     waiting_reviews
         Annotation → reviews that came before it, each with its question and the clock at that time.
+    rules, detectors
+        What the rules and the detectors of drift remember.
+    alphas
+        Question → alpha as of the last tick of the clock, where a rule asks for it.
     seen, seen_before, seen_until
         Event ids of this period and of the one before; at `seen_until` a new period begins.
     """
@@ -402,3 +408,6 @@ class ProjectRecord(msgspec.Struct, array_like=True, gc=False):
     version: int = 0
     waiting_reviews: dict[str, list[tuple[str, int, ReviewRecord]]] = {}
     unmatched_reviews: int = 0
+    rules: RuleState | None = None
+    detectors: DetectorState | None = None
+    alphas: dict[str, float | None] = {}

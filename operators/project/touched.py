@@ -15,6 +15,7 @@ from operators.project.state import (
     WindowRecord,
 )
 from operators.stats.judgement_stream import Change
+from schemas.alerts import Alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,5 +53,7 @@ class Touched:
     agreement: list[QuestionRecord] = field(default_factory=list)
     agreement_windows: list[tuple[QuestionRecord, WindowRecord]] = field(default_factory=list)
     pairs: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    alerts: list[Alert] = field(default_factory=list)
+    drift_rows: list[tuple[Any, ...]] = field(default_factory=list)
     drifts: list[DriftFinding] = field(default_factory=list)
     project: ProjectRecord | None = None

@@ -81,6 +81,7 @@ def fold_log(
             shard = shards.get(key) or shards.setdefault(key, Shard(ShardState({}, {}), settings))
             merge_rows(tables, shard.take([value]).rows)
             if restarts is not None and restarts.random() < 0.2:
+                shard.save()
                 shards[key] = Shard(decode_state(encode_state(shard.state), window=settings.window), settings)
     return in_force(tables)
 

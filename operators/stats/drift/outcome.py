@@ -61,12 +61,14 @@ def thresholds(run_length: float) -> NDArray[np.float64]:
     return run_length * _exact(np.interp(np.sqrt(base), np.sqrt(CALIBRATION_BASE), CALIBRATION))
 
 
-def _likelihood(base: NDArray, outcomes: NDArray, noise: NDArray) -> tuple[NDArray, NDArray, NDArray | float, NDArray]:
+def _likelihood(
+    base: NDArray, outcomes: NDArray, noise: NDArray | None
+) -> tuple[NDArray, NDArray, NDArray | float, NDArray]:
     """Return the likelihood ratio of a rate `q` as constant + slope · q, and what the base rate learns.
 
     The way without noise is the other one with the zeros left out, to the bit.
     """
-    if not noise.any():
+    if noise is None:
         per_correct = (1.0 - outcomes) / (1.0 - base)
         return per_correct, outcomes / base - per_correct, 1.0, outcomes
     gain = 1.0 - 2.0 * noise
@@ -77,9 +79,9 @@ def _likelihood(base: NDArray, outcomes: NDArray, noise: NDArray) -> tuple[NDArr
     return constant, gain * (per_error - per_correct), information, information * ((outcomes - noise) / gain)
 
 
-def _chance(rate: NDArray, outcomes: NDArray, noise: NDArray) -> NDArray[np.float64]:
-    """Return the chance of each outcome at an error rate, seen through the channel."""
-    seen = noise + (1.0 - 2.0 * noise) * rate
+def _chance(rates: NDArray, outcomes: NDArray, noise: NDArray | None) -> NDArray[np.float64]:
+    """Return the chance of each outcome at error rates, seen through the channel."""
+    seen = rates if noise is None else noise + (1.0 - 2.0 * noise) * rates
     return outcomes * seen + (1.0 - outcomes) * (1.0 - seen)
 
 
@@ -148,6 +150,7 @@ class OutcomeBank(DetectorBank):
         self.prior_errors = prior_errors
         self.prior_correct = prior_correct
         self.is_calibrated = is_calibrated
+        self._own_prior = np.array([[prior_errors, prior_errors + prior_correct]])
         self._levels = error_levels()
         self._weights = change_weights()
         self._thresholds = thresholds(self.run_length) if is_calibrated else np.full(CELLS, self.run_length)
@@ -172,11 +175,15 @@ class OutcomeBank(DetectorBank):
         noise = np.broadcast_to(np.asarray(noise, np.float64), outcomes.shape)
         assert not np.any((outcomes < 0) | (outcomes > 1))
         assert not np.any((noise < 0) | (noise >= 0.5))
+        if not noise.any():
+            return self._update(annotator_slots, outcomes)
         return self._update(annotator_slots, outcomes, noise)
 
     def base_rates(self, slots: ArrayLike) -> NDArray[np.float64]:
         """Return the expected error rate since the baseline began."""
-        return self._base(self.table[np.asarray(slots, np.int64)])[0]
+        rows = self.table[np.asarray(slots, np.int64)]
+        rates = self._rates(rows)
+        return rates[0] if self.population is None else mixed_with_population(*rates, started(rows[:, _ODDS]))
 
     def learn_population(self, errors: ArrayLike, correct: ArrayLike) -> None:
         """Learn what the project's annotators have in common.
@@ -194,38 +201,42 @@ class OutcomeBank(DetectorBank):
         errors, weight = self.table[:, _ERRORS], self.table[:, _WEIGHT]
         self.learn_population(errors, weight - errors)
 
-    def _base(self, rows: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-        """Return the expected error rate: by both priors together, by the own, by the shared one; and the odds."""
-        errors, weight = rows[:, _ERRORS], rows[:, _WEIGHT]
-        own = _bounded((errors + self.prior_errors) / (weight + (self.prior_errors + self.prior_correct)))
-        if self.population is None:
-            return own, own, own, rows[:, _ODDS]
-        of_errors, of_correct = float(self.population[0]), float(self.population[1])
-        shared = _bounded((errors + of_errors) / (weight + (of_errors + of_correct)))
-        odds = started(rows[:, _ODDS])
-        return mixed_with_population(own, shared, odds), own, shared, odds
+    def _rates(self, rows: NDArray) -> NDArray[np.float64]:
+        """Return the posterior mean of the error rate under each prior: the own, and the shared one if there is one."""
+        prior = self._own_prior
+        if self.population is not None:
+            prior = np.array([prior[0], [float(self.population[0]), float(self.population.sum())]])
+        return _bounded((rows[:, _ERRORS] + prior[:, :1]) / (rows[:, _WEIGHT] + prior[:, 1:]))
 
-    def _advance(self, rows: NDArray, outcomes: NDArray, noise: NDArray) -> NDArray[np.bool_]:
-        base, own, shared, odds = self._base(rows)
+    def _advance(self, rows: NDArray, outcomes: NDArray, noise: NDArray | None = None) -> NDArray[np.bool_]:
+        rates = self._rates(rows)
+        base, relief = rates[0], None
+        if self.population is not None:
+            odds = started(rows[:, _ODDS])
+            base = mixed_with_population(*rates, odds)
+            chances = _chance(rates, outcomes, noise)
+            rows[:, _ODDS] = np.minimum(np.maximum(odds * (chances[0] / chances[1]), ODDS_MIN), ODDS_MAX)
+            relief = self._relief() / (1.0 + odds)
         cell = (np.sqrt(base) * CELLS).astype(np.int64)
         constant, slope, information, errors = _likelihood(base, outcomes, noise)
         factor = constant[:, None] + slope[:, None] * self._levels
         weights = self._weights[cell]
         rows[:, _LEVELS] = (rows[:, _LEVELS] + weights) * factor
         rows[:, _MOMENTS] = (rows[:, _MOMENTS] + weights * rows[:, _JUDGEMENTS, None]) * factor
-        if self.population is not None:
-            ratio = _chance(own, outcomes, noise) / _chance(shared, outcomes, noise)
-            rows[:, _ODDS] = np.minimum(np.maximum(odds * ratio, ODDS_MIN), ODDS_MAX)
         rows[:, _WEIGHT] += information
         rows[:, _ERRORS] += errors
         needed = self._thresholds[cell]
-        if self.population is not None and self.is_calibrated:
-            strength = float(self.population[0] + self.population[1])
-            relief = RELIEF * strength / (strength + RELIEF_STRENGTH)
-            needed = needed * (1.0 - relief / (1.0 + odds))
-        if noise.any():
+        if relief is not None:
+            needed = needed * (1.0 - relief)
+        if noise is not None:
             needed = np.where(noise > 0, NOISE_CALIBRATION * self.run_length, needed)
         return self._evidence(rows) >= needed
+
+    def _relief(self) -> float:
+        """Return by how much the threshold is lower for an annotator who is surely like the others."""
+        assert self.population is not None
+        strength = float(self.population.sum()) if self.is_calibrated else 0.0
+        return RELIEF * strength / (strength + RELIEF_STRENGTH)
 
     def _evidence(self, rows: NDArray) -> NDArray[np.float64]:
         return sum_of_columns(rows[:, _LEVELS])
