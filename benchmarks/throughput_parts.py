@@ -25,7 +25,7 @@ def measure_part(arguments: argparse.Namespace) -> None:
     arguments.result.write_text(json.dumps({"cost": cost.document(), "results": found}))
 
 
-BEYOND_THE_JOB = ("consensus", "agreement", "estimates")
+BEYOND_THE_JOB = ("consensus", "agreement", "estimates", "alerts")
 """Statistics that the straightforward version does not have; ``--part full`` measures the flow with all of them."""
 
 Results = Callable[[], dict[str, Any]]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from bytewax import operators as op
@@ -14,6 +15,7 @@ from operators import verbs
 from operators.decode import DecodeSettings
 from operators.project.settings import FoldSettings
 from operators.snapshot import FORMAT_VERSION
+from schemas.policy import Policy
 from schemas.records import RecordBatch, RowBatch
 from schemas.timestamps import MICROSECOND, MICROSECONDS_PER_SECOND, microseconds
 
@@ -22,7 +24,7 @@ FROZEN_SETTINGS = (
     "shards", "source_slots", "sink_slots", "window_seconds", "disorder_seconds", "retention_days",
     "annotator_retention_days", "judgement_age_hours_max", "future_seconds_max", "occurred_at_min", "occurred_at_max",
     "classes_max", "decay_half_life_judgements", "adwin_delta", "generation", "record_bytes_max",
-    "consensus", "consensus_confidence", "consensus_labels_max", "agreement", "estimates",
+    "consensus", "consensus_confidence", "consensus_labels_max", "agreement", "estimates", "alerts",
 )  # fmt: skip
 """Settings that decide how the log becomes rows, or where state lives: fixed once a recovery directory exists."""
 
@@ -60,16 +62,19 @@ def build_dataflow(
     return flow
 
 
-def frozen_settings(settings: Settings, *, source: str) -> dict[str, Any]:
+def frozen_settings(settings: Settings, *, policy: Policy, source: str) -> dict[str, Any]:
     """Return what a recovery directory is made under, as plain JSON values.
 
     Parameters
     ----------
+    policy
+        The policy; its hooks may change at any time.
     source
         Name of the log, without secrets.
     """
     values = settings.model_dump(mode="json", include=set(FROZEN_SETTINGS))
-    return {**values, "source": source, "flow": FLOW_ID, "state_format": FORMAT_VERSION}
+    rules = sha256(policy.model_dump_json(exclude={"hooks"}).encode()).hexdigest() if settings.alerts else None
+    return {**values, "policy": rules, "source": source, "flow": FLOW_ID, "state_format": FORMAT_VERSION}
 
 
 def decode_settings_of(settings: Settings, *, first_started_at: datetime) -> DecodeSettings:
@@ -90,8 +95,8 @@ def decode_settings_of(settings: Settings, *, first_started_at: datetime) -> Dec
     )
 
 
-def fold_settings_of(settings: Settings) -> FoldSettings:
-    """Return the settings of the fold."""
+def fold_settings_of(settings: Settings, *, policy: Policy | None = None) -> FoldSettings:
+    """Return the settings of the fold, which watches by a policy if there is one."""
     retention = _microseconds(seconds=settings.retention_days * DAY_SECONDS)
     annotator_retention = _microseconds(seconds=settings.annotator_retention_days * DAY_SECONDS)
     return FoldSettings(
@@ -109,6 +114,7 @@ def fold_settings_of(settings: Settings) -> FoldSettings:
         consensus_labels_max=settings.consensus_labels_max,
         has_agreement=settings.agreement,
         has_estimates=settings.estimates,
+        policy=policy if settings.alerts else None,
     )
 
 

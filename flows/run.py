@@ -16,8 +16,10 @@ from bytewax.run import cli_main
 from clickhouse_connect.driver.client import Client
 
 from flows.dataflow import build_dataflow, decode_settings_of, fold_settings_of, frozen_settings
+from flows.monitor import monitor_server
 from flows.observer import Observer
 from flows.opening import limits_of, open_source, records_expected
+from flows.policy import load_policy
 from flows.recovery import RecoveryDirectory
 from flows.run_state import RunState, RunSummary
 from flows.settings import Settings
@@ -91,6 +93,8 @@ def run(settings: Settings, *, state: RunState | None = None) -> RunSummary:
     with ExitStack() as stack:
         stack.callback(database.close)
         flow, recovery = _prepared(settings, state, drain, database, stack)
+        if settings.monitor:
+            state.monitor_url = stack.enter_context(monitor_server(settings)).url
         stack.enter_context(drain.on_signals())
         stack.enter_context(_rare_collections())
         began = time.monotonic()
@@ -161,24 +165,32 @@ def _prepared(
     if settings.source is None:
         raise ConfigurationError("no source is given", remedy="add --source, such as --source simulate:events=100000")
     spec, started_at = parse_source(settings.source), datetime.now(UTC)
+    policy = load_policy(settings.policy)
     state.records_expected = records_expected(spec)
     context = SlotContext(limits=limits_of(settings), drain=drain, intake=state.intake)
     source = open_source(spec, settings, context=context)
     recovery = None
     if settings.recovery is not None:
-        frozen = frozen_settings(settings, source=source.stream)
+        frozen = frozen_settings(settings, policy=policy, source=source.stream)
         recovery = stack.enter_context(RecoveryDirectory(settings.recovery, frozen=frozen, started_at=started_at))
     database.open()
     sinks: dict[str, Sink[RowBatch]] = {"clickhouse": database.sink()}
     if isinstance(spec, KafkaSpec) and settings.dead_letter_topic is not None:
         sinks["dead_letter_topic"] = _dead_letter_topic(spec, settings.dead_letter_topic, settings)
+    if settings.alerts and settings.hooks and policy.hooks:
+        from flows.hooks import open_delivery
+
+        kafka = spec if isinstance(spec, KafkaSpec) else None
+        delivery = open_delivery(settings, policy.hooks, kafka=kafka, is_replay=settings.replay)
+        stack.callback(delivery.stop, seconds=settings.grace_seconds)
+        sinks["alerts"] = delivery.sink()
     flow = build_dataflow(
         source=source,
         sinks=sinks,
         decode_settings=decode_settings_of(
             settings, first_started_at=recovery.manifest.created_at if recovery is not None else started_at
         ),
-        fold_settings=fold_settings_of(settings),
+        fold_settings=fold_settings_of(settings, policy=policy),
         observe=Observer(state, rows_written=database.rows_written),
     )
     return flow, recovery

@@ -147,6 +147,11 @@ class Settings(BaseSettings):
         lt=2**15,
         description="Raised when topic, partitions or the meaning of figures change; rows of each stay apart.",
     )
+    hooks: bool = Field(True, description="Deliver alerts to the hooks of the policy.")
+    replay: bool = Field(
+        False, description="An old log is read again: alerts are recorded as suppressed, and delivered to nobody."
+    )
+    alerts: bool = Field(True, description="Watch for drift, and evaluate the rules of the policy.")
     policy: Path | None = Field(
         None, description="YAML file of rules, hooks and promised false alarms; none: the policy that holds by default."
     )

@@ -23,7 +23,7 @@ ALERT_VALUES = (
 """Columns of the table without those that all tables end with (see `schemas.rows`)."""
 
 DELIVERIES_NAME = "alert_deliveries_versions"
-DELIVERY_KEY = ("alert_id", "hook", "sequence")
+DELIVERY_KEY = ("project_id", "alert_id", "hook", "sequence")
 DELIVERY_VALUES = ("state", "attempts", "first_attempt_at", "last_attempt_at", "status_code", "error")
 
 HOOKS_SEPARATOR = ","
@@ -165,7 +165,7 @@ class Alert:
 
     def to_json(self) -> str:
         """Return the alert as the text of a JSON object."""
-        return json.dumps(asdict(self), ensure_ascii=False)
+        return json.dumps(asdict(self))
 
 
 ALERT_FIELDS = tuple(field.name for field in fields(Alert))

@@ -8,7 +8,7 @@ row, so writing a row again is harmless. Timestamps are whole microseconds since
 
 from dataclasses import dataclass
 
-from schemas.alerts import ALERT_KEY, ALERT_VALUES, ALERTS_NAME
+from schemas.alerts import ALERT_KEY, ALERT_VALUES, ALERTS_NAME, DELIVERIES_NAME, DELIVERY_KEY, DELIVERY_VALUES
 
 OFFSET_BITS = 48
 LAST_COLUMNS = ("generation", "version", "is_deleted")
@@ -160,6 +160,7 @@ DRIFT = Table(
     values=("direction", "detected_at", "changed_at", "before", "after", "judgements_after"),
 )
 ALERTS = Table(ALERTS_NAME, key=ALERT_KEY, values=ALERT_VALUES)
+ALERT_DELIVERIES = Table(DELIVERIES_NAME, key=DELIVERY_KEY, values=DELIVERY_VALUES)
 PROJECTS = Table(
     "projects_versions",
     key=("project_id",),
@@ -184,7 +185,7 @@ TABLES: dict[str, Table] = {
     for table in (
         LABELS, SKIPS, REVIEWS, ITEMS, ANNOTATORS, REVIEWERS, STEP_WINDOWS, ANNOTATOR_WINDOWS, PROJECT_WINDOWS,
         CLASS_WINDOWS, CONFUSION, CONSENSUS, OPTIONS, AGREEMENT, AGREEMENT_WINDOWS, PAIRS, DRIFT, ALERTS,
-        PROJECTS,
+        ALERT_DELIVERIES, PROJECTS,
         DEAD_LETTERS, PROGRESS,
     )
 }  # fmt: skip

@@ -21,6 +21,7 @@ from flows.cli.main import run_arguments
 from flows.dataflow import frozen_settings
 from flows.recovery import RecoveryDirectory
 from flows.settings import Settings, load_settings
+from schemas.policy import default_policy
 from tests.support.clickhouse_front import ClickHouseFront
 from tests.support.kafka.node import Broker
 
@@ -149,7 +150,9 @@ def test_a_recovery_directory_is_looked_at(tmp_path: Path) -> None:
     assert found(check_recovery(settings()), "recovery").level is Level.WARN
     assert "will be made" in found(check_recovery(now), "recovery").message
     assert not path.exists()
-    with RecoveryDirectory(path, frozen=frozen_settings(now, source="s"), started_at=datetime.now(UTC)):
+    with RecoveryDirectory(
+        path, frozen=frozen_settings(now, policy=default_policy(), source="s"), started_at=datetime.now(UTC)
+    ):
         assert "running" in found(check_recovery(now), "recovery lock").message
     assert levels(check_recovery(now)) == {"recovery space": Level.OK, "recovery": Level.OK}
 
@@ -157,7 +160,9 @@ def test_a_recovery_directory_is_looked_at(tmp_path: Path) -> None:
 def test_a_recovery_directory_of_other_settings_is_a_failure(tmp_path: Path) -> None:
     """The settings that differ are named before a run refuses them."""
     path = tmp_path / "recovery"
-    with RecoveryDirectory(path, frozen=frozen_settings(settings(), source="s"), started_at=datetime.now(UTC)):
+    with RecoveryDirectory(
+        path, frozen=frozen_settings(settings(), policy=default_policy(), source="s"), started_at=datetime.now(UTC)
+    ):
         pass
     finding = found(check_recovery(settings(recovery=path, window_seconds=3600, shards=8)), "recovery")
     assert finding.level is Level.FAIL

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.cli.failures import note
+from flows.cli.failures import ExitCode, note, warn
 from flows.cli.options import (
     ClickhouseOption,
     ConfigOption,
@@ -20,6 +20,8 @@ from schemas.errors import ConfigurationError
 if TYPE_CHECKING:
     from flows.run_state import RunState
     from flows.settings import LoadedSettings, Settings
+
+SUPERVISE_FLAG = "--supervise"
 
 
 def register(app: typer.Typer) -> None:
@@ -38,6 +40,31 @@ def run(
     ] = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
+    supervise: Annotated[
+        bool, typer.Option(SUPERVISE_FLAG, help="Run in a process of its own, and start it again after a failure.")
+    ] = False,
+    monitor: Annotated[
+        bool | None,
+        typer.Option("--monitor", help="Serve the dashboard and the HTTP API as well.", show_default=False),
+    ] = None,
+    monitor_port: Annotated[
+        int | None,
+        typer.Option(
+            "--monitor-port", min=0, max=65_535, help="Port of the monitor. Default: 8321.", show_default=False
+        ),
+    ] = None,
+    hooks: Annotated[
+        bool | None,
+        typer.Option(
+            "--hooks/--no-hooks", help="Deliver alerts, or send nothing. Default: deliver.", show_default=False
+        ),
+    ] = None,
+    replay: Annotated[
+        bool | None,
+        typer.Option(
+            "--replay", help="Read an old log again: alerts are recorded, and delivered to nobody.", show_default=False
+        ),
+    ] = None,
     progress: Annotated[
         bool | None,
         typer.Option(
@@ -46,7 +73,7 @@ def run(
             show_default=False,
         ),
     ] = None,
-) -> None:
+) -> int | None:
     """Read events and keep the figures in the database up to date, until the end of the source or Ctrl-C.
 
     Ctrl-C and SIGTERM end it cleanly: what was read is written, state is kept
@@ -64,16 +91,45 @@ def run(
         clickhouse=clickhouse,
         recovery=recovery,
         until_eof=until_eof,
+        monitor=monitor,
+        monitor_port=monitor_port,
+        hooks=hooks,
+        replay=replay,
     )
     settings = loaded.settings
     if settings.source is None:
         raise ConfigurationError(
             "no source of events is named", remedy="labelpulse run --source simulate:events=200000,seed=7 --until-eof"
         )
+    if supervise:
+        return _supervised(settings)
     if settings.recovery is None:
         note("no state is kept, as no --recovery directory is named: the next start reads the log from its beginning")
     is_live = sys.stderr.isatty() if progress is None else progress
     _run_and_tell(loaded, is_live=is_live, is_debugging=bool(context.obj))
+    return None
+
+
+def _supervised(settings: "Settings") -> int:
+    """Run this very command, without its option to supervise, under a supervisor."""
+    from flows.supervisor import RestartLimits, Supervisor
+
+    if settings.recovery is None or settings.source == "-":
+        raise ConfigurationError(
+            "a flow that is to be started again needs a --recovery directory and a source that can be read again",
+            remedy="add --recovery DIRECTORY; instead of standard input name a file or topic",
+        )
+    supervisor = Supervisor(
+        [sys.executable, "-m", "flows.cli.main", *(word for word in sys.argv[1:] if word != SUPERVISE_FLAG)],
+        limits=RestartLimits(
+            restarts_max=settings.supervise_restarts_max,
+            window_seconds=settings.supervise_window_seconds,
+            backoff_seconds_max=settings.supervise_backoff_seconds_max,
+        ),
+        final_codes=frozenset({ExitCode.OK, ExitCode.USAGE, ExitCode.REFUSED}),
+        tell=warn,
+    )
+    return supervisor.run()
 
 
 def _run_and_tell(loaded: "LoadedSettings", *, is_live: bool, is_debugging: bool) -> None:

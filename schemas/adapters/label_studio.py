@@ -260,6 +260,9 @@ def _annotation(emitter: Emitter, annotation: Json, task: Json, controls: Contro
     if annotation.get("was_cancelled") is True:
         return _skip(emitter, submission, controls)
     answers = read_answers(array_in(annotation, "result", "annotation"), controls)
+    if not answers and submission.revision and controls:
+        # What it answered before would count on.
+        return _skip(emitter, submission, controls)
     if not answers:
         return [Refusal(RefusalReason.NO_LABEL, f"annotation {submission.annotation_id}: answers no question")]
     outcomes = emitter.submitted(submission, answers)

@@ -5,10 +5,10 @@ from typing import Any
 
 from schemas.adapters import answers
 from schemas.adapters.answers import UNKNOWN, Label, number_of, whole_number_of
-from schemas.adapters.common import Question, Refusal, RefusalReason, RefusedError
+from schemas.adapters.common import AdapterError, Question, Refusal, RefusalReason, RefusedError
 from schemas.adapters.emitting import Answer, answers_to
 from schemas.adapters.label_studio_config import Control, Controls
-from schemas.adapters.reading import array_of, identifier_in, object_of, text_of
+from schemas.adapters.reading import MICROSECONDS_PER_MILLISECOND, array_of, identifier_in, object_of, text_of, time_of
 
 PERCENT = 100.0
 MILLISECONDS_PER_SECOND = 1_000
@@ -131,10 +131,24 @@ def _offsets(result: Result, value: Result) -> tuple[int, int]:
         return whole_number_of(stretch.get("start")), whole_number_of(stretch.get("end"))
     if "startOffset" in value:
         return _paragraph_offsets(value)
+    if "instant" in value and type(value.get("start")) is str:
+        return _moment_ms(value["start"]), _moment_ms(value.get("end"))
     start, end = number_of(value.get("start")), number_of(value.get("end"))
     if "original_length" in result or "channel" in value or start != int(start) or end != int(end):
         return round(start * MILLISECONDS_PER_SECOND), round(end * MILLISECONDS_PER_SECOND)
     return int(start), int(end)
+
+
+def _moment_ms(stamp: object) -> int:
+    """Return a place in a time series that is told as a time: a number as it is, a date in milliseconds."""
+    try:
+        return whole_number_of(stamp)
+    except RefusedError:
+        pass
+    try:
+        return time_of(stamp, "value.start") // MICROSECONDS_PER_MILLISECOND
+    except AdapterError as error:
+        raise RefusedError(RefusalReason.LABEL_INVALID, error.detail) from None
 
 
 def _paragraph_offsets(value: Result) -> tuple[int, int]:

@@ -65,7 +65,7 @@ class Command:
 
     def _ended(self, process: subprocess.Popen[bytes], output: IO[bytes]) -> Answer:
         try:
-            code = process.wait(self._timeout_seconds)
+            code = _shell_code(process.wait(self._timeout_seconds))
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -75,3 +75,12 @@ class Command:
         if code == 0:
             return Answer(Outcome.DELIVERED, code, body=said)
         return Answer(Outcome.FAILED, code, one_line(f"the command ended with exit code {code}: {said}"), body=said)
+
+
+def _shell_code(code: int) -> int:
+    """Return an exit code as shells tell it: 128 and the signal's number for what a signal ended.
+
+    >>> _shell_code(3), _shell_code(-9)
+    (3, 137)
+    """
+    return code if code >= 0 else 128 - code

@@ -187,7 +187,7 @@ def json_body(content: Any) -> bytes:
     >>> json_body({"name": "ü"})
     b'{"name":"\\xc3\\xbc"}'
     """
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def _limited(chunks: Iterable[bytes]) -> bytes:

@@ -21,6 +21,7 @@ from sinks.hooks.traits import MICROSECONDS, HookTraits
 LOGGER = structlog.get_logger("labelpulse")
 
 PAUSE_SECONDS_MIN = 0.001
+RESTART_SECONDS_MAX = 60.0
 POLL_SECONDS = 1.0
 """How often the outbox is looked at where nothing says that it has changed: another process may have written to it."""
 
@@ -64,6 +65,7 @@ class Publisher:
         clock: Callable[[], int] = lambda: time.time_ns() // 1_000,
         seed: int | None = None,
     ) -> None:
+        connect(path).close()  # made once, and not by several threads at a time
         self._leader = Leader(path)
         self._stop = threading.Event()
         self._workers = {
@@ -137,13 +139,14 @@ class _Worker:
 
     def _run(self) -> None:
         """Work until asked to stop; whatever goes wrong in it is logged, and the work begun anew after a pause."""
-        traits = self._delivery.traits
+        failures = 0
         while not self._stop.is_set():
             try:
                 self._work()
-            except Exception as error:  # a receiver with a bug must not end the flow, nor go unnoticed
-                LOGGER.exception("hook_failed", hook=traits.name, error=type(error).__name__)
-                self._stop.wait(backoff_seconds(8, first=1.0, longest=traits.retry_seconds_max, rng=self._rng))
+            except Exception as error:  # it must not end the flow, nor go unnoticed
+                failures += 1
+                LOGGER.exception("hook_failed", hook=self._delivery.traits.name, error=type(error).__name__)
+                self._stop.wait(backoff_seconds(failures, first=1.0, longest=RESTART_SECONDS_MAX, rng=self._rng))
 
     def _work(self) -> None:
         traits = self._delivery.traits

@@ -27,7 +27,9 @@ WHERE hook = :hook AND due_at <= :now AND state <> 'silenced' AND {_UNBLOCKED} O
 _NEXT_DUE = f"""
 SELECT due_at FROM deliveries d WHERE hook = ? AND due_at IS NOT NULL AND {_UNBLOCKED} ORDER BY due_at LIMIT 1
 """
-_SAME_MESSAGE = "SELECT * FROM deliveries WHERE message_id = :message_id AND state = 'retrying' ORDER BY id"
+_SAME_MESSAGE = """
+SELECT * FROM deliveries WHERE message_id = :message_id AND hook = :hook AND state = 'retrying' ORDER BY id
+"""
 _SAME_GROUP = """
 SELECT * FROM deliveries d
 WHERE hook = :hook AND group_key = :group_key AND due_at IS NOT NULL AND state = 'waiting' AND message_id IS NULL
@@ -157,6 +159,9 @@ class DeliveryQueue:
             if message.is_resend:
                 self._settle_resend(message, answer, now)
                 return DeliveryState.DELIVERED
+            if answer.outcome is Outcome.REFUSED and len(message.delivery_ids) > 1:
+                self._part(message, answer, now)
+                return DeliveryState.RETRYING
             state, due_at = self._settled(answer, now, pause_seconds)
             for delivery_id, notification in zip(message.delivery_ids, message.notifications, strict=True):
                 self._set(
@@ -197,6 +202,14 @@ class DeliveryQueue:
             "attempts": int(is_attempt), "attempted_at": now if is_attempt else None, "now": now, "due_at": due_at,
         }  # fmt: skip
         self._connection.execute(_SETTLE, values)
+
+    def _part(self, message: Message, answer: Answer, now: int) -> None:
+        """Have the parts of a message that was refused sent one by one: one of them may be to blame for all."""
+        for delivery_id, notification in zip(message.delivery_ids, message.notifications, strict=True):
+            self._set(delivery_id, DeliveryState.RETRYING, now=now, due_at=now, answer=answer)
+            self._connection.execute(
+                "UPDATE deliveries SET message_id = ? WHERE id = ?", (notification.message_id, delivery_id)
+            )
 
     def _settle_resend(self, message: Message, answer: Answer, now: int) -> None:
         """Plan the next repetition, whether or not this one arrived: the next one tells the same."""

@@ -37,6 +37,10 @@ DELETE FROM alerts WHERE taken_at < :before
 """
 
 
+Mark = tuple[int, int, str]
+"""A delivery, the version of it that was reported, and its alert."""
+
+
 class Reports:
     """Reads off what changed, from one thread.
 
@@ -49,7 +53,7 @@ class Reports:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
-    def unreported(self) -> tuple[list[tuple[Any, ...]], list[tuple[int, int]]]:
+    def unreported(self) -> tuple[list[tuple[Any, ...]], list[Mark]]:
         """Return rows of ``alert_deliveries_versions`` that were not reported yet, and marks for `done`.
 
         The version of a row is the time of its last change in microseconds, or one more than the version before.
@@ -57,12 +61,27 @@ class Reports:
         found = self._connection.execute(_UNREPORTED).fetchall()
         columns = (*DELIVERY_KEY, *DELIVERY_VALUES)
         rows = [(*(row[name] for name in columns), row["generation"], row["version"], 0) for row in found]
-        return rows, [(row["id"], row["version"]) for row in found]
+        return rows, [(row["id"], row["version"], row["alert_id"]) for row in found]
 
-    def done(self, marks: Sequence[tuple[int, int]]) -> None:
-        """Note that rows were reported, unless they have changed since."""
+    def done(self, marks: Sequence[Mark]) -> None:
+        """Note that rows were reported, unless they have changed since.
+
+        What was suppressed is forgotten at once, as a replay may hold years of it: the mark of its fingerprint stays.
+        """
         with transaction(self._connection):
-            self._connection.executemany("UPDATE deliveries SET is_reported = 1 WHERE id = ? AND version = ?", marks)
+            self._connection.executemany(
+                "UPDATE deliveries SET is_reported = 1 WHERE id = ? AND version = ?",
+                [(delivery_id, version) for delivery_id, version, _ in marks],
+            )
+            self._connection.executemany(
+                "DELETE FROM deliveries WHERE id = ? AND version = ? AND state = 'suppressed'",
+                [(delivery_id, version) for delivery_id, version, _ in marks],
+            )
+            self._connection.executemany(
+                "DELETE FROM alerts WHERE alert_id = :id AND NOT EXISTS"
+                " (SELECT 1 FROM deliveries WHERE alert_id = :id)",
+                [{"id": alert_id} for alert_id in sorted({alert_id for _, _, alert_id in marks})],
+            )
 
     def prune(self, now: int) -> None:
         """Forget what is over and has been reported for a week, and what nobody resolved within months."""
@@ -85,13 +104,13 @@ def counts_by_hook(connection: sqlite3.Connection) -> dict[str, dict[str, Any]]:
     """
     found = connection.execute(
         "SELECT name, disabled_at, sum(d.state IN ('waiting', 'retrying')) AS waiting,"
-        " sum(d.state = 'delivered') AS delivered, sum(d.state = 'suppressed') AS suppressed,"
+        " sum(d.state = 'delivered') AS delivered,"
         " sum(d.state = 'dead') AS dead FROM hooks LEFT JOIN deliveries d ON d.hook = name GROUP BY name"
     )
     return {
         row["name"]: {
             "state": "in use" if row["disabled_at"] is None else "disabled",
-            **{name: row[name] or 0 for name in ("waiting", "delivered", "suppressed", "dead")},
+            **{name: row[name] or 0 for name in ("waiting", "delivered", "dead")},
         }
         for row in found
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows.cli.checks.finding import Finding, failure, ok, warning
 from flows.dataflow import frozen_settings
+from flows.policy import load_policy
 from flows.recovery import LOCK_NAME, read_manifest
 from flows.settings import Settings
 from schemas.errors import LabelpulseError
@@ -50,7 +51,7 @@ def _manifest(path: Path, settings: Settings) -> Finding:
         return failure("recovery", error.message, remedy=error.remedy)
     if manifest is None:
         return ok("recovery", f"{path} is empty")
-    now = frozen_settings(settings, source=manifest.frozen.get("source", ""))
+    now = frozen_settings(settings, policy=load_policy(settings.policy), source=manifest.frozen.get("source", ""))
     changed = [name for name in sorted(now) if manifest.frozen.get(name) != now[name]]
     if changed:
         return failure(
