@@ -12,6 +12,8 @@ from operators.stats.agreement.agreement import Agreement
 from operators.stats.agreement.pairs import SHARED_MIN, PairAgreement
 
 Pair = tuple[str, str]
+WINDOW_GROUPS = 16
+"""Parts of the items behind the intervals of a window, fewer than over all time: there are many windows."""
 
 
 def level_of(label: LabelRecord, kind: str) -> str:
@@ -46,7 +48,8 @@ def agree(
     window = question.windows.get(item.votes_window)
     if window is not None and window.start + memory.window > memory.horizon:
         if window.agreement is None:
-            window.agreement = AgreementPart(Agreement(level=question.agreement.figures.level))
+            level = question.agreement.figures.level
+            window.agreement = AgreementPart(Agreement(level=level, groups=WINDOW_GROUPS))
         parts.append(window.agreement)
         if not window.agreement.is_dirty:
             window.agreement.is_dirty = True

@@ -118,7 +118,14 @@ class Watch:
             annotator.drifts += 1
         self.drift_rows.append((
             self._record.project_id, question_id, annotator_id, finding.signal, DETECTOR, version,
-            finding.direction, finding.at, finding.changed_at, finding.before, finding.after, finding.judgements_after,
+            finding.direction, finding.at, finding.changed_at, *_levels(finding), finding.judgements_after,
             self._generation, version, 0,
         ))  # fmt: skip
         self.alerts += self.engine.on_drift(question_id, annotator_id, finding, version)
+
+
+def _levels(finding: DriftFinding) -> tuple[float, float]:
+    """Return the signal before and after a change; detectors of accuracy speak of errors."""
+    if finding.signal == "accuracy":
+        return 1.0 - finding.before, 1.0 - finding.after
+    return finding.before, finding.after

@@ -19,7 +19,7 @@ from operators.rules.state import (
     StandingKey,
 )
 from operators.rules.telling import Teller
-from operators.rules.watchers import close_windows, count_label, note_activity, take_silent
+from operators.rules.watchers import close_windows, count_label, note_activity, part_figure, part_of, take_silent
 from schemas.alerts import Alert
 from schemas.policy import ProjectPolicy
 from schemas.signals import DRIFTS, Cause, Scope
@@ -36,8 +36,9 @@ ReadEvidence = Callable[[str, int], Evidence]
 class RuleEngine:
     """The rules of one project.
 
-    It is told what happens, in log order, and returns the alerts that follow. What happens in between, how the log
-    was cut into batches, and the time of day play no part.
+    It is told what happens, in log order, and returns the alerts that follow. Rules about annotators are asked at the
+    events that may change their signals; those about the project, its steps and classes at ticks. How the log was cut
+    into batches and the time of day play no part.
 
     Parameters
     ----------
@@ -82,18 +83,16 @@ class RuleEngine:
         self.next_tick = state.ticked_at + TICK if self.rules.rules else 2**62
         self._keeps_time = bool(self.rules.silences or self.rules.throughputs or self.rules.reads("no_events_for"))
         on = self.rules.of
-        self._work = {
-            cause: (on(Scope.ANNOTATOR, cause), on(Scope.STEP, cause), on(Scope.PROJECT, cause))
-            for cause in (Cause.SUBMISSION, Cause.SKIP)
-        }
+        self._work = {cause: on(Scope.ANNOTATOR, cause) for cause in (Cause.SUBMISSION, Cause.SKIP)}
         self._judgement_rules = on(Scope.ANNOTATOR, Cause.JUDGEMENT)
-        others = [self._behaviours.others(Cause.SUBMISSION), *self._work[Cause.SUBMISSION][1:]]
-        self._asks_each_submission = any(others)
-        self.watches_submissions = self._keeps_time or any(map(any, self._work.values()))
+        self._asks_each_submission = bool(self._behaviours.others(Cause.SUBMISSION))
+        self._has_steps, self._has_classes = bool(on(Scope.STEP)), bool(on(Scope.CLASS))
+        self._keeps_parts = self._has_steps or self._has_classes or bool(on(Scope.PROJECT))
+        self.watches_submissions = self._keeps_time or self._keeps_parts or any(self._work.values())
         self.watches_skips = self.watches_submissions
         self.watches_drift = bool(on(Scope.ANNOTATOR, Cause.DRIFT) or self._causes)
-        self.watches_judgements = bool(self._judgement_rules) or self.watches_drift
-        self.watches_reviews = bool(on(Scope.ANNOTATOR, Cause.REVIEW))
+        self.watches_judgements = bool(self._judgement_rules) or self.watches_drift or self._has_classes
+        self.watches_reviews = bool(on(Scope.ANNOTATOR, Cause.REVIEW)) or self._keeps_time or self._has_steps
 
     # What happens
 
@@ -113,10 +112,12 @@ class RuleEngine:
         key = (question_id, annotator_id)
         if self._keeps_time:
             self._note_activity(key, step, at, is_label=True)
+        if self._keeps_parts:
+            self._count_label(question_id, step, value)
         is_news = self._behaviours.submitted(key, value, duration_ms)
         if not is_news and not self._asks_each_submission:
             return []
-        return self._evaluate_work(Cause.SUBMISSION, key, step, at, version, is_news)
+        return self._evaluate_work(Cause.SUBMISSION, key, at, version, is_news)
 
     def on_skip(self, question_id: str, annotator_id: str, step: str, at: int, version: int) -> list[Alert]:
         """Take in that an annotator declined an item."""
@@ -125,8 +126,10 @@ class RuleEngine:
         key = (question_id, annotator_id)
         if self._keeps_time:
             self._note_activity(key, step, at, is_label=False)
+        if self._has_steps:
+            part_of(self._state, ("", step, "")).skips += 1
         self._behaviours.skipped(key)
-        return self._evaluate_work(Cause.SKIP, key, step, at, version, True)
+        return self._evaluate_work(Cause.SKIP, key, at, version, True)
 
     def on_judgement(
         self, question_id: str, annotator_id: str, truth: str, value: str, is_correct: bool, at: int, version: int
@@ -135,6 +138,10 @@ class RuleEngine:
         if not self.watches_judgements:
             return []
         self._behaviours.judged((question_id, annotator_id), truth, value, is_correct)
+        if self._has_classes:
+            counts = part_of(self._state, (question_id, "", truth))
+            counts.judgements += 1
+            counts.correct += is_correct
         return self._evaluate(self._judgement_rules, (question_id, annotator_id, "", ""), at, version)
 
     def on_agreement(
@@ -146,10 +153,16 @@ class RuleEngine:
         rules = self.rules.of(Scope.ANNOTATOR, Cause.CHUNK)
         return self._evaluate(rules, (question_id, annotator_id, "", ""), at, version)
 
-    def on_review(self, question_id: str, annotator_id: str, is_accepted: bool, at: int, version: int) -> list[Alert]:
-        """Take in the first review of an annotator's label."""
+    def on_review(
+        self, question_id: str, annotator_id: str, is_accepted: bool, at: int, version: int, step: str = "review"
+    ) -> list[Alert]:
+        """Take in the first review of an annotator's label, which was made in `step`."""
         if not self.watches_reviews:
             return []
+        if self._keeps_time:
+            self._state.seen["", "", step] = self._state.seen["", "", ""] = self._move(at)
+        if self._has_steps:
+            part_of(self._state, ("", step, "")).labels += 1
         self._behaviours.reviewed((question_id, annotator_id), is_accepted)
         rules = self.rules.of(Scope.ANNOTATOR, Cause.REVIEW)
         return self._evaluate(rules, (question_id, annotator_id, "", ""), at, version)
@@ -157,18 +170,6 @@ class RuleEngine:
     def on_annotator(self, question_id: str, annotator_id: str, at: int, version: int) -> list[Alert]:
         """Ask all rules about an annotator: after a correction, or at a chunk boundary that changed figures."""
         return self._evaluate(self.rules.of(Scope.ANNOTATOR), (question_id, annotator_id, "", ""), at, version)
-
-    def on_project(self, question_id: str, at: int, version: int) -> list[Alert]:
-        """Ask all rules about a question of the project, or about all of it where `question_id` is empty."""
-        return self._evaluate(self.rules.of(Scope.PROJECT), (question_id, "", "", ""), at, version)
-
-    def on_step(self, question_id: str, step: str, at: int, version: int) -> list[Alert]:
-        """Ask all rules about a step."""
-        return self._evaluate(self.rules.of(Scope.STEP), (question_id, "", step, ""), at, version)
-
-    def on_class(self, question_id: str, label_class: str, at: int, version: int) -> list[Alert]:
-        """Ask all rules about a class."""
-        return self._evaluate(self.rules.of(Scope.CLASS), (question_id, "", "", label_class), at, version)
 
     def on_drift(self, question_id: str, annotator_id: str, finding: DriftFinding, version: int) -> list[Alert]:
         """Take in an alarm of a detector."""
@@ -234,7 +235,7 @@ class RuleEngine:
     def _fire(self, ready: ReadyRule, key: AlertKey, at: int, version: int) -> Alert | None:
         figures: dict[str, Any] = {}
         for name, least in ready.rule.evidence.items():
-            count = self._read_signal(ready.rule.scope, key, name)
+            count = self._figure(ready.rule.scope, key, name)
             if count is None or count < least:
                 return None
             figures[name] = count
@@ -273,7 +274,7 @@ class RuleEngine:
 
     def _read(self, scope: Scope, key: AlertKey, leaf: Leaf) -> Any:
         if not leaf.is_own:
-            return self._read_signal(scope, key, leaf.signal)
+            return self._figure(scope, key, leaf.signal)
         if isinstance(leaf, FindingTest):
             return self._cause(leaf) if leaf.is_common else self._drift(leaf, key)
         if leaf.signal == "no_events_for":
@@ -282,6 +283,11 @@ class RuleEngine:
         if leaf.signal == "throughput_ratio":
             return self._throughput_ratio(scope, key)
         return self._behaviours.read(key[:2], leaf)
+
+    def _figure(self, scope: Scope, key: AlertKey, name: str) -> float | None:
+        if scope is Scope.STEP or scope is Scope.CLASS:
+            return part_figure(self._state, (key[0], key[2], key[3]), name)
+        return self._read_signal(scope, key, name)
 
     def _drift(self, leaf: FindingTest, key: AlertKey) -> DriftFinding | None:
         finding = self._state.drifts.get((leaf.signal, key[0], key[1]))
@@ -342,17 +348,17 @@ class RuleEngine:
 
     # Work and time
 
-    def _evaluate_work(
-        self, cause: Cause, key: AnnotatorKey, step: str, at: int, version: int, is_news: bool
-    ) -> list[Alert]:
-        of_annotator, of_step, of_project = self._work[cause]
-        rules = of_annotator if is_news else self._behaviours.others(cause)
-        alerts = self._evaluate(rules, (*key, "", ""), at, version) if rules else []
-        if of_step:
-            alerts += self._evaluate(of_step, (key[0], "", step, ""), at, version)
-        if of_project:
-            alerts += self._evaluate(of_project, (key[0], "", "", ""), at, version)
-        return alerts
+    def _evaluate_work(self, cause: Cause, key: AnnotatorKey, at: int, version: int, is_news: bool) -> list[Alert]:
+        rules = self._work[cause] if is_news else self._behaviours.others(cause)
+        return self._evaluate(rules, (*key, "", ""), at, version) if rules else []
+
+    def _count_label(self, question_id: str, step: str, value: str) -> None:
+        questions = self._state.questions
+        questions[question_id] = questions.get(question_id, 0) + 1
+        if self._has_steps:
+            part_of(self._state, ("", step, "")).labels += 1
+        if self._has_classes:
+            part_of(self._state, (question_id, "", value)).labels += 1
 
     def _note_activity(self, key: AnnotatorKey, step: str, at: int, *, is_label: bool) -> None:
         state, clock = self._state, self._move(at)
@@ -384,16 +390,22 @@ class RuleEngine:
         return alerts
 
     def _evaluate_parts(self, at: int, version: int) -> list[Alert]:
-        """Ask the rules that follow the clock about the project and its steps."""
+        """Ask the rules about the project, its questions, steps and classes."""
         for name, _, window in self.rules.throughputs:
             for (rule, _), counts in self._state.throughput.items():
                 if rule == name and counts.window < at // window:
                     close_windows(counts, at // window)
-        alerts = self._evaluate(self.rules.of(Scope.PROJECT, Cause.TICK), WHOLE_PROJECT, at, version)
-        if rules := self.rules.of(Scope.STEP, Cause.TICK):
-            steps = sorted(step for _, annotator_id, step in self._state.seen if step and not annotator_id)
-            for step in steps:
-                alerts += self._evaluate(rules, ("", "", step, ""), at, version)
+        of_project, at_ticks = self.rules.of(Scope.PROJECT), self.rules.of(Scope.PROJECT, Cause.TICK)
+        alerts = self._evaluate(at_ticks, WHOLE_PROJECT, at, version)
+        of_question = [ready for ready in of_project if ready not in at_ticks]
+        for question_id in self._state.questions if of_question else ():
+            alerts += self._evaluate(of_question, (question_id, "", "", ""), at, version)
+        of_step, of_class = self.rules.of(Scope.STEP), self.rules.of(Scope.CLASS)
+        for question_id, step, label_class in list(self._state.parts) if of_step or of_class else ():
+            if step:
+                alerts += self._evaluate(of_step, ("", "", step, ""), at, version)
+            elif label_class:
+                alerts += self._evaluate(of_class, (question_id, "", "", label_class), at, version)
         return alerts
 
     def _forget(self, at: int) -> None:

@@ -148,6 +148,15 @@ class Throughput(msgspec.Struct, array_like=True):
     ratio: float | None = None
 
 
+class PartCounts(msgspec.Struct, array_like=True):
+    """What is counted of a step or a class; later corrections do not enter."""
+
+    labels: int = 0
+    skips: int = 0
+    judgements: int = 0
+    correct: int = 0
+
+
 class RuleState(msgspec.Struct, array_like=True):
     """All that the rules of a project remember.
 
@@ -167,6 +176,10 @@ class RuleState(msgspec.Struct, array_like=True):
         Rule → those whose silence may still complete its condition, the longest silent first.
     throughput
         Rule and step → counts.
+    parts
+        Question, step and class → counts; empty text for what they are not limited to.
+    questions
+        Questions seen → labels.
     """
 
     clock: int = NEVER
@@ -178,3 +191,5 @@ class RuleState(msgspec.Struct, array_like=True):
     seen: dict[tuple[str, str, str], int] = {}
     waiting: dict[str, dict[AnnotatorKey, int]] = {}
     throughput: dict[tuple[str, str], Throughput] = {}
+    parts: dict[tuple[str, str, str], PartCounts] = {}
+    questions: dict[str, int] = {}

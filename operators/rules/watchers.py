@@ -1,9 +1,10 @@
 """What rules themselves keep count of: silence and throughput, by the project's clock."""
 
-from operators.rules.state import AnnotatorKey, RuleState, Throughput
+from operators.rules.state import AnnotatorKey, PartCounts, RuleState, Throughput
 
 WINDOWS_KEPT_MAX = 24
 WINDOWS_MIN = 3
+PARTS_MAX = 10_000
 
 
 def note_activity(waiting: dict[AnnotatorKey, int], key: AnnotatorKey, clock: int) -> None:
@@ -57,3 +58,33 @@ def close_windows(counts: Throughput, window: int) -> None:
     counts.window, counts.count, counts.before = window, 0, before
     is_known = len(usual) >= WINDOWS_MIN and sum(usual) > 0
     counts.ratio = before[-1] * len(usual) / sum(usual) if is_known else None
+
+
+def part_of(state: RuleState, key: tuple[str, str, str]) -> PartCounts:
+    """Return the counts of a step or class; those beyond `PARTS_MAX` are counted together and asked by nobody."""
+    counts = state.parts.get(key)
+    if counts is None:
+        if len(state.parts) >= PARTS_MAX:
+            return state.parts.setdefault(("", "", ""), PartCounts())
+        counts = state.parts[key] = PartCounts()
+    return counts
+
+
+def part_figure(state: RuleState, key: tuple[str, str, str], signal: str) -> float | None:
+    """Return a signal of a step or class, by question, step and class, or None if it is not known.
+
+    >>> state = RuleState(parts={("q", "", "mild"): PartCounts(labels=10)}, questions={"q": 40})
+    >>> part_figure(state, ("q", "", "mild"), "class_share")
+    0.25
+    """
+    counts = state.parts.get(key)
+    if counts is None:
+        return None
+    if signal in ("labels", "gold_labels"):
+        return counts.labels if signal == "labels" else counts.judgements
+    part, whole = {
+        "class_share": (counts.labels, state.questions.get(key[0], 0)),
+        "accuracy": (counts.correct, counts.judgements),
+        "skip_rate": (counts.skips, counts.skips + counts.labels),
+    }[signal]
+    return part / whole if whole else None

@@ -53,16 +53,45 @@ def accuracy_estimate(credit: float, judgements: float, prior: Prior, *, level: 
     Morris (1983), Parametric Empirical Bayes Inference: Theory and Applications, JASA 78.
     """
     assert 0.0 <= credit <= judgements
+    ready = _ready(prior)
     logs = credit * _LOG_RIGHT + (judgements - credit) * _LOG_WRONG
     likelihood = np.exp(logs - logs.max())
-    distributions, shapes = np.unique(np.array(prior.shapes) // len(ODD_SHARES), return_inverse=True)
-    odd_shares = ODD_SHARES[np.array(prior.shapes) % len(ODD_SHARES)]
-    regular, odd = densities()[0][distributions], densities()[1]
-    marginals = (1.0 - odd_shares) * (regular @ likelihood)[shapes] + odd_shares * (odd @ likelihood)
-    ratios = np.array(prior.weights) / marginals
-    by_distribution = np.bincount(shapes, ratios * (1.0 - odd_shares))
-    posterior = likelihood * (by_distribution @ regular + (ratios @ odd_shares) * odd)
+    odd_marginal = ready.odd @ likelihood
+    marginals = (1.0 - ready.odd_shares) * (ready.regular @ likelihood)[ready.shapes] + ready.odd_shares * odd_marginal
+    ratios = ready.weights / marginals
+    by_distribution = np.bincount(ready.shapes, ratios * (1.0 - ready.odd_shares))
+    posterior = likelihood * (by_distribution @ ready.regular + (ratios @ ready.odd_shares) * ready.odd)
     return _summary(posterior / posterior.sum(), level)
+
+
+class _Ready(NamedTuple):
+    """A prior as arrays; `shapes` gives each shape's row in `regular`."""
+
+    prior: Prior
+    shapes: NDArray[np.int64]
+    odd_shares: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    regular: NDArray[np.float64]
+    odd: NDArray[np.float64]
+
+
+_READY: dict[int, _Ready] = {}
+_READY_MAX = 256
+
+
+def _ready(prior: Prior) -> _Ready:
+    """Return the arrays of a prior, which many annotators are seen in the light of."""
+    found = _READY.get(id(prior))
+    if found is not None and found.prior is prior:
+        return found
+    if len(_READY) >= _READY_MAX:
+        _READY.clear()
+    numbers = np.array(prior.shapes)
+    distributions, shapes = np.unique(numbers // len(ODD_SHARES), return_inverse=True)
+    regular, odd = densities()[0][distributions], densities()[1]
+    made = _Ready(prior, shapes, ODD_SHARES[numbers % len(ODD_SHARES)], np.array(prior.weights), regular, odd)
+    _READY[id(prior)] = made
+    return made
 
 
 def _summary(posterior: NDArray[np.float64], level: float) -> AccuracyEstimate:

@@ -74,9 +74,9 @@ def replace_value(
         else:
             large.items += sign
         _count_label(large, label, counts, sign, with_pairs)
-        for key in (first_key + size, first_key + size + 1):
-            if key in cells and not cells[key].items:
-                del cells[key]
+        emptied = first_key + size + (sign < 0)
+        if (sign < 0 or size) and not cells[emptied].items:
+            del cells[emptied]
     else:
         cell = cells[first_key + size + 1]
         _count_label(cell, before, counts, -1, with_pairs)
@@ -128,11 +128,17 @@ def _count_label(cell: Cell, label: str | int, counts: dict[str | int, int], sig
     """Count a label beside an item's others, which are counted already."""
     _count(cell.values, label, sign)
     cell.agreeing += 2 * sign * counts.get(label, 0)
-    if with_pairs:
-        for other, count in counts.items():
-            if other != label:
-                pair = other * CODES_MAX + label if other < label else label * CODES_MAX + other
-                _count(cell.unequal, pair, sign * count)
+    if not with_pairs:
+        return
+    unequal = cell.unequal
+    for other, count in counts.items():
+        if other != label:
+            pair = other * CODES_MAX + label if other < label else label * CODES_MAX + other
+            total = unequal.get(pair, 0) + sign * count
+            if total:
+                unequal[pair] = total
+            else:
+                del unequal[pair]
 
 
 def _count(totals: dict[str | int, int], key: str | int, count: int) -> None:
