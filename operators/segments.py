@@ -136,14 +136,23 @@ class SegmentLog:
         if key in self._home:
             self._removed[key] = None
 
-    def write_ahead(self, weight_max: int) -> None:
-        """Write some of what has changed already now, the oldest changes first, so that a snapshot has less to do."""
+    def write_ahead(self, weight_max: int, *, kind: str | None = None) -> None:
+        """Write some of what has changed already now, the oldest changes first, so that a snapshot has less to do.
+
+        Parameters
+        ----------
+        weight_max
+            About so much is written.
+        kind
+            Records of this kind only, such as one whose records are seldom touched twice between snapshots.
+        """
         keys: list[Key] = []
         for key in self._changed:
             if weight_max <= 0:
                 break
-            weight_max -= self._weights[key[0]]
-            keys.append(key)
+            if kind is None or key[0] == kind:
+                weight_max -= self._weights[key[0]]
+                keys.append(key)
         self._write(keys)
 
     def snapshot(self, *, carried_weight_min: int = 0) -> bytes:

@@ -87,7 +87,8 @@ class RuleEngine:
         self._judgement_rules = on(Scope.ANNOTATOR, Cause.JUDGEMENT)
         self._asks_each_submission = bool(self._behaviours.others(Cause.SUBMISSION))
         self._has_steps, self._has_classes = bool(on(Scope.STEP)), bool(on(Scope.CLASS))
-        self._keeps_parts = self._has_steps or self._has_classes or bool(on(Scope.PROJECT))
+        self._of_question = tuple(ready for ready in on(Scope.PROJECT) if Cause.TICK not in ready.test.causes())
+        self._keeps_parts = self._has_steps or self._has_classes or bool(self._of_question)
         self.watches_submissions = self._keeps_time or self._keeps_parts or any(self._work.values())
         self.watches_skips = self.watches_submissions
         self.watches_drift = bool(on(Scope.ANNOTATOR, Cause.DRIFT) or self._causes)
@@ -395,11 +396,9 @@ class RuleEngine:
             for (rule, _), counts in self._state.throughput.items():
                 if rule == name and counts.window < at // window:
                     close_windows(counts, at // window)
-        of_project, at_ticks = self.rules.of(Scope.PROJECT), self.rules.of(Scope.PROJECT, Cause.TICK)
-        alerts = self._evaluate(at_ticks, WHOLE_PROJECT, at, version)
-        of_question = [ready for ready in of_project if ready not in at_ticks]
-        for question_id in self._state.questions if of_question else ():
-            alerts += self._evaluate(of_question, (question_id, "", "", ""), at, version)
+        alerts = self._evaluate(self.rules.of(Scope.PROJECT, Cause.TICK), WHOLE_PROJECT, at, version)
+        for question_id in self._state.questions if self._of_question else ():
+            alerts += self._evaluate(self._of_question, (question_id, "", "", ""), at, version)
         of_step, of_class = self.rules.of(Scope.STEP), self.rules.of(Scope.CLASS)
         for question_id, step, label_class in list(self._state.parts) if of_step or of_class else ():
             if step:

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from operators.stats.accuracy.population import GRID, ODD_SHARES, Prior, densities
 
 LEVEL = 0.95
+TINY = 1e-290
+"""Stands for a probability that is too small to be held, so that it can be divided by."""
 _LOG_RIGHT = np.log(GRID)
 _LOG_WRONG = np.log1p(-GRID)
 
@@ -58,7 +60,7 @@ def accuracy_estimate(credit: float, judgements: float, prior: Prior, *, level: 
     likelihood = np.exp(logs - logs.max())
     odd_marginal = ready.odd @ likelihood
     marginals = (1.0 - ready.odd_shares) * (ready.regular @ likelihood)[ready.shapes] + ready.odd_shares * odd_marginal
-    ratios = ready.weights / marginals
+    ratios = ready.weights / np.maximum(marginals, TINY)
     by_distribution = np.bincount(ready.shapes, ratios * (1.0 - ready.odd_shares))
     posterior = likelihood * (by_distribution @ ready.regular + (ratios @ ready.odd_shares) * ready.odd)
     return _summary(posterior / posterior.sum(), level)

@@ -26,6 +26,7 @@ _CELLS = 1 << 8
 MEANS = 1.0 / (1.0 + np.exp(-np.linspace(-1.0, 5.0, 41)))
 STRENGTHS = np.geomspace(2.0, 1000.0, 20)
 ODD_SHARES = np.array([0.0, 0.02, 0.06, 0.15, 0.3])
+_LOG_ODD_SHARES = np.array([-np.inf, *np.log(ODD_SHARES[1:])])
 
 GRID = np.sin(np.linspace(0.0, pi / 2.0, 302)[1:-1]) ** 2
 """Accuracies at which densities are held, shape (300,): even on the scale arcsin √accuracy."""
@@ -150,9 +151,9 @@ def log_marginals(cell: int) -> NDArray[np.float64]:
     credit, judgements = counts_of(cell)
     right, wrong = shapes()
     errors = judgements - credit
-    regular = np.exp(betaln(right + credit, wrong + errors) - betaln(right, wrong))
-    odd = np.exp(betaln(1.0 + credit, 1.0 + errors))
-    return np.log(regular[:, None] * (1.0 - ODD_SHARES) + odd * ODD_SHARES)
+    regular = betaln(right + credit, wrong + errors) - betaln(right, wrong)
+    odd = betaln(1.0 + credit, 1.0 + errors)
+    return np.logaddexp(regular[:, None] + np.log1p(-ODD_SHARES), odd + _LOG_ODD_SHARES)
 
 
 @lru_cache(maxsize=1)
