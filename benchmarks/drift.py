@@ -19,6 +19,7 @@ from benchmarks.drift_streams import (
     Scenario,
     as_river_input,
     draw,
+    draw_stable,
     real_durations,
     real_errors,
 )
@@ -97,15 +98,28 @@ def _rates(early: measure.Rate, late: measure.Rate) -> dict:
 
 
 def false_alarms(size: Size) -> dict:
-    """Measure our false alarms on stable annotators at each base rate."""
+    """Measure our false alarms on stable annotators: at each base rate, alone and in one project, and mixed."""
     print(f"False alarms per 100,000 judgements, {size.annotators:,} stable annotators × {size.steps:,} judgements")
-    print(f"{'error rate':>12}  {'judgements 1–200':40} after [95 % Poisson interval] (alarms/judgements)")
+    print(f"{'error rate':>32}  {'judgements 1–200':40} after [95 % Poisson interval] (alarms/judgements)")
     found = {}
-    for base in BASE_RATES:
-        early, late = measure.stable_errors(base, size.annotators, size.steps, SEED)
-        print(f"{base:12.2f}  {early!s:40} {late}", flush=True)
-        found[f"{base:.2f}"] = _rates(early, late)
-    return found
+    for learns in (True, False):
+        for base in BASE_RATES:
+            name = f"{base:.2f}" + ("" if learns else ", nothing learnt of others")
+            rates = np.full(size.annotators, base)
+            pairs = measure.stable_errors(rates, np.zeros(len(rates), np.int64), size.steps, SEED, learns=learns)
+            found |= _told_rates([name], pairs)
+    groups = np.arange(size.annotators) % len(BASE_RATES)
+    pairs = measure.stable_errors(np.array(BASE_RATES)[groups], groups, size.steps, SEED, learns=True)
+    found |= _told_rates([f"{base:.2f}, all in one project" for base in BASE_RATES], pairs)
+    groups = (np.arange(size.annotators) % 33 == 0).astype(np.int64)
+    pairs = measure.stable_errors(np.array((0.05, 0.10))[groups], groups, size.steps, SEED, learns=True)
+    return found | _told_rates(["0.05, 3 % of others at 0.10", "0.10, among others at 0.05"], pairs)
+
+
+def _told_rates(names: list[str], pairs: list[tuple[measure.Rate, measure.Rate]]) -> dict:
+    for name, (early, late) in zip(names, pairs, strict=True):
+        print(f"{name:>32}  {early!s:40} {late}", flush=True)
+    return {name: _rates(early, late) for name, (early, late) in zip(names, pairs, strict=True)}
 
 
 def river_false_alarms(size: Size) -> dict:
@@ -130,17 +144,22 @@ def real_sequences(size: Size) -> dict:
     """Measure our false alarms on real sequences shuffled."""
     print("\nReal sequences, shuffled so that no drift exists")
     found = {}
-    for title, kind, sequences in (
-        ("errors against gold", "error", real_errors()),
-        ("seconds per answer", "speed", real_durations()),
+    for title, kind, learns, projects in (
+        ("errors against gold", "error", True, real_errors()),
+        ("errors against gold, nothing learnt of others", "error", False, real_errors()),
+        ("seconds per answer", "speed", False, real_durations()),
     ):
-        if not sequences:
+        if not projects:
             print(f"{title}: ../shared/data/crowd is not there, skipped")
             continue
-        early, late = measure.shuffled_rates(kind, sequences, size.shuffles, SEED)
-        print(f"{title}: {len(sequences)} workers × {size.shuffles} shuffles")
+        early, late = measure.Rate(), measure.Rate()
+        for sequences in projects.values():
+            first, then = measure.shuffled_rates(kind, sequences, size.shuffles, SEED, learns=learns)
+            early, late = early + first, late + then
+        workers = sum(map(len, projects.values()))
+        print(f"{title}: {workers} workers of {len(projects)} data sets × {size.shuffles} shuffles")
         print(f"    first 200 {early}; after {late}", flush=True)
-        found[title] = _rates(early, late) | {"workers": len(sequences)}
+        found[title] = _rates(early, late) | {"workers": workers}
     return found
 
 
@@ -167,7 +186,7 @@ def _our_rate(stable: dict, scenario: Scenario) -> float:
 
 def _scenario(scenario: Scenario, quiet: int, size: Size, target: float) -> dict:
     values = draw(scenario, size.runs, quiet, size.after, np.random.default_rng([SEED, quiet]))
-    first, changed = measure.our_first_alarms(measure.our_bank(scenario.signal, size.runs), values)
+    first, changed = _ours(scenario, values, measure.COLLEAGUES, quiet, 0.0)
     ours = measure.delay_of(first, quiet)
     seen = changed[(first >= quiet) & np.isfinite(first)]
     inputs = as_river_input(scenario, values)
@@ -183,12 +202,24 @@ def _scenario(scenario: Scenario, quiet: int, size: Size, target: float) -> dict
         "bound": measure.bound(scenario),
         "tuned_to_per_100k": target,
         "ours": asdict(ours),
+        "ours_alone": asdict(measure.delay_of(_ours(scenario, values, 0, quiet, 0.0)[0], quiet)),
+        "ours_diverse": asdict(measure.delay_of(_ours(scenario, values, measure.COLLEAGUES, quiet, 50.0)[0], quiet)),
         "change_time_error_median": float(np.median(seen - quiet)) if len(seen) else None,
         "change_time_error_absolute_median": float(np.median(np.abs(seen - quiet))) if len(seen) else None,
         "default": {name: asdict(delay) for name, delay in default.items()},
         "tuned": {name: asdict(delay) for name, delay in _tuned(scenario, quiet, inputs, size, target).items()},
         "limits": _limits(scenario, quiet, values, size, target) if scenario.is_abrupt_error else {},
     }
+
+
+def _ours(
+    scenario: Scenario, values: np.ndarray, colleagues: int, quiet: int, strength: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return our first alarms among colleagues who do not change: with the same law, or laws spread about it."""
+    random = np.random.default_rng([SEED, quiet, 2])
+    others = draw_stable(scenario, colleagues, len(values), strength, random)
+    bank = measure.our_bank(scenario.signal, colleagues + values.shape[1])
+    return measure.our_first_alarms(bank, np.concatenate([others, values], axis=1), colleagues)
 
 
 def _limits(scenario: Scenario, quiet: int, values: np.ndarray, size: Size, target: float) -> dict:
@@ -259,8 +290,10 @@ def _print_row(row: dict) -> None:
     limits = ", ".join(f"{name} {delay['median']:.0f}" for name, delay in row["limits"].items())
     ours = measure.Delay(**row["ours"])
     print(
-        f"{row['scenario']} after {row['quiet']}: ours {ours}, log(ARL)/KL {row['bound']:.0f}, change time off by "
-        f"{row['change_time_error_absolute_median']}\n    defaults: {defaults}\n    tuned to "
+        f"{row['scenario']} after {row['quiet']}: ours {ours}, among colleagues who differ "
+        f"{row['ours_diverse']['median']:.0f}, alone {row['ours_alone']['median']:.0f}, "
+        f"log(ARL)/KL {row['bound']:.0f}, "
+        f"change time off by {row['change_time_error_absolute_median']}\n    defaults: {defaults}\n    tuned to "
         f"{row['tuned_to_per_100k']:.2f}: {tuned}\n    best: {best[0]} ({best[1]['setting']}; dropped "
         f"{best[1]['dropped']})" + (f"\n    Shiryaev-Roberts with {limits}" if limits else ""),
         flush=True,

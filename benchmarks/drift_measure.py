@@ -17,6 +17,9 @@ from operators.stats.drift.speed import SpeedBank
 
 PROMISE_PER_MILLION = 10.0
 EARLY = 200
+COLLEAGUES = 400
+VALUES_AT_ONCE = 20_000_000
+BOUNDARIES_FIRST, BOUNDARY_EVERY = (10, 20, 40, 80, 160), 200
 
 
 @dataclass
@@ -25,6 +28,9 @@ class Rate:
 
     alarms: int = 0
     judgements: int = 0
+
+    def __add__(self, other: "Rate") -> "Rate":
+        return Rate(self.alarms + other.alarms, self.judgements + other.judgements)
 
     @property
     def per_100k(self) -> float:
@@ -70,18 +76,44 @@ def our_bank(signal: str, annotators: int) -> DetectorBank:
     return kind(capacity=annotators, false_alarms_per_million_judgements=PROMISE_PER_MILLION)
 
 
-def our_first_alarms(bank: DetectorBank, values: NDArray) -> tuple[NDArray, NDArray]:
-    """Return the step of each stream's first alarm and the estimated step of change there (infinite without one)."""
+def learn_population(bank: DetectorBank, step: int, seen: NDArray) -> None:
+    """At a boundary of a chunk, let a bank learn from the counts of all: `seen` of shape (outcomes, annotators)."""
+    if step not in BOUNDARIES_FIRST and (step < BOUNDARY_EVERY or step % BOUNDARY_EVERY):
+        return
+    if isinstance(bank, OutcomeBank):
+        bank.learn_population(errors=seen[1], correct=seen[0])
+    elif isinstance(bank, ClassUseBank):
+        bank.learn_population(seen.T)
+
+
+def count(seen: NDArray, row: NDArray) -> None:
+    """Count one judgement of each annotator by outcome."""
+    seen[row.astype(np.int64), np.arange(len(row))] += 1
+
+
+def our_first_alarms(bank: DetectorBank, values: NDArray, colleagues: int = 0) -> tuple[NDArray, NDArray]:
+    """Return the step of each stream's first alarm and the estimated step of change there (infinite without one).
+
+    Parameters
+    ----------
+    colleagues
+        So many of the first streams are of annotators who do not change, from whose counts the bank learns what the
+        project's annotators have in common; they are left out of the result.
+    """
     slots = np.arange(values.shape[1])
     found, changed = np.full(len(slots), np.inf), np.full(len(slots), np.inf)
+    seen = np.zeros((len(CLASS_SHARES), colleagues), np.int64)
     for step, row in enumerate(values):
+        if colleagues and not isinstance(bank, SpeedBank):
+            learn_population(bank, step, seen)
+            count(seen, row[:colleagues])
         alarms = bank.update_many(slots, row)
         new = alarms.slot[np.isinf(found[alarms.slot])]
         found[new] = step
         changed[new] = alarms.changed_at[np.isin(alarms.slot, new)] - 1
-        if len(new) and not np.isinf(found).any():
+        if len(new) and not np.isinf(found[colleagues:]).any():
             break
-    return found, changed
+    return found[colleagues:], changed[colleagues:]
 
 
 def delay_of(first: NDArray, quiet: int, setting: str = "") -> Delay:
@@ -92,41 +124,71 @@ def delay_of(first: NDArray, quiet: int, setting: str = "") -> Delay:
 
 
 def stable_rates(
-    bank: DetectorBank, draw_row: Callable[[int], NDArray], steps: int, annotators: int
-) -> tuple[Rate, Rate]:
-    """Return the false alarms in judgements 1–200 and after them of annotators whose law never changes."""
-    slots, early, late = np.arange(annotators), Rate(), Rate()
+    bank: DetectorBank, draw_row: Callable[[int], NDArray], steps: int, groups: NDArray, *, learns: bool
+) -> list[tuple[Rate, Rate]]:
+    """Return the false alarms in judgements 1–200 and after them of annotators whose law never changes.
+
+    Parameters
+    ----------
+    groups
+        Group of each annotator, numbered from 0; one pair of rates is returned for each.
+    learns
+        Whether the bank learns what the annotators have in common.
+    """
+    slots, alarms = np.arange(len(groups)), np.zeros((2, len(groups)), np.int64)
+    seen = np.zeros((2, len(groups)), np.int64)
     for step in range(steps):
-        rate = early if step < EARLY else late
-        rate.alarms += len(bank.update_many(slots, draw_row(step)))
-        rate.judgements += annotators
+        row = draw_row(step)
+        if learns:
+            learn_population(bank, step, seen)
+            count(seen, row)
+        alarms[int(step >= EARLY), bank.update_many(slots, row).slot] += 1
+    sizes = np.bincount(groups)
+    early, late = (np.bincount(groups, weights=part) for part in alarms)
+    return [
+        (Rate(int(first), int(size * EARLY)), Rate(int(then), int(size * (steps - EARLY))))
+        for first, then, size in zip(early, late, sizes, strict=True)
+    ]
+
+
+def stable_errors(rates: NDArray, groups: NDArray, steps: int, seed: int, *, learns: bool) -> list[tuple[Rate, Rate]]:
+    """Return our false alarms at constant error rates, by group of annotators."""
+    random = np.random.default_rng([seed, int(rates[0] * 1000)])
+    bank = our_bank("error", len(rates))
+    return stable_rates(bank, lambda _: (random.random(len(rates)) < rates) * 1.0, steps, groups, learns=learns)
+
+
+def shuffled_rates(kind: str, sequences: list[NDArray], shuffles: int, seed: int, *, learns: bool) -> tuple[Rate, Rate]:
+    """Return our false alarms on the real sequences of a project, each shuffled anew so that no drift exists.
+
+    As many shuffles run side by side as memory allows; what annotators have in common is learnt from the first of them.
+    """
+    random = np.random.default_rng(seed)
+    early, late, done = Rate(), Rate(), 0
+    longest = max(len(sequence) for sequence in sequences)
+    while done < shuffles:
+        copies = min(shuffles - done, max(1, VALUES_AT_ONCE // (longest * len(sequences))))
+        first, then = _shuffled(kind, sequences * copies, len(sequences) if learns else 0, random)
+        early, late, done = early + first, late + then, done + copies
     return early, late
 
 
-def stable_errors(base: float, annotators: int, steps: int, seed: int) -> tuple[Rate, Rate]:
-    """Return our false alarms at a constant error rate."""
-    random = np.random.default_rng([seed, int(base * 1000)])
-    return stable_rates(
-        our_bank("error", annotators), lambda _: (random.random(annotators) < base) * 1.0, steps, annotators
-    )
-
-
-def shuffled_rates(kind: str, sequences: list[NDArray], shuffles: int, seed: int) -> tuple[Rate, Rate]:
-    """Return our false alarms on real sequences, each shuffled anew so that no drift exists."""
-    random = np.random.default_rng(seed)
+def _shuffled(kind: str, sequences: list[NDArray], learnt_from: int, random: np.random.Generator) -> tuple[Rate, Rate]:
     early, late = Rate(), Rate()
-    longest = max(len(sequence) for sequence in sequences)
     lengths = np.array([len(sequence) for sequence in sequences])
-    for _ in range(shuffles):
-        bank = our_bank(kind, len(sequences))
-        padded = np.ones((longest, len(sequences)))
-        for column, sequence in enumerate(sequences):
-            padded[: len(sequence), column] = random.permutation(sequence)
-        for step in range(longest):
-            active = np.flatnonzero(lengths > step)
-            rate = early if step < EARLY else late
-            rate.alarms += len(bank.update_many(active, padded[step, active]))
-            rate.judgements += len(active)
+    padded = np.ones((lengths.max(), len(sequences)))
+    for column, sequence in enumerate(sequences):
+        padded[: len(sequence), column] = random.permutation(sequence)
+    bank, seen = our_bank(kind, len(sequences)), np.zeros((2, learnt_from), np.int64)
+    for step, row in enumerate(padded):
+        active = np.flatnonzero(lengths > step)
+        if learnt_from:
+            learn_population(bank, step, seen)
+            counted = active[active < learnt_from]
+            seen[row[counted].astype(np.int64), counted] += 1
+        rate = early if step < EARLY else late
+        rate.alarms += len(bank.update_many(active, row[active]))
+        rate.judgements += len(active)
     return early, late
 
 

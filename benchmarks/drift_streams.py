@@ -82,6 +82,29 @@ def draw(
     return (drawn[:, :, None] >= shares.cumsum(axis=1)[:, None, :-1]).sum(axis=2).astype(np.float64)
 
 
+def draw_stable(
+    scenario: Scenario, annotators: int, steps: int, strength: float, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return judgements of shape (steps, annotators) of annotators who do not change.
+
+    Parameters
+    ----------
+    strength
+        Their error rates, or class shares, come from a Beta (Dirichlet) law of this strength about the scenario's; log
+        durations from a normal law of variance 1/strength. 0: all have the scenario's own.
+    """
+    if not strength or not annotators:
+        return draw(scenario, annotators, steps, 0, random)
+    if scenario.signal == "error":
+        rates = random.beta(strength * scenario.before, strength * (1 - scenario.before), annotators)
+        return (random.random((steps, annotators)) < rates).astype(np.float64)
+    if scenario.signal == "speed":
+        centres = random.standard_normal(annotators) / np.sqrt(strength)
+        return scenario.before * np.exp(centres + LOG_DURATION_SPREAD * random.standard_normal((steps, annotators)))
+    bounds = random.dirichlet(strength * np.array(CLASS_SHARES), annotators).cumsum(axis=1)[:, :-1]
+    return (random.random((steps, annotators))[:, :, None] >= bounds).sum(axis=2).astype(np.float64)
+
+
 def as_river_input(scenario: Scenario, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what a detector of a changed mean is given: log durations, or whether the watched class was answered."""
     if scenario.signal == "speed":
@@ -96,9 +119,9 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def real_errors() -> list[NDArray[np.float64]]:
-    """Return each worker's errors against gold, over the categorical data sets; empty if they are not there."""
-    found = []
+def real_errors() -> dict[str, list[NDArray[np.float64]]]:
+    """Return each worker's errors against gold, by categorical data set; empty if they are not there."""
+    found = {}
     for name in CATEGORICAL:
         if not (CROWD / name / "answers.csv").exists():
             continue
@@ -107,7 +130,7 @@ def real_errors() -> list[NDArray[np.float64]]:
         for row in _rows(CROWD / name / "answers.csv"):
             if row["item"] in gold:
                 of_worker[row["worker"]].append(float(row["label"] != gold[row["item"]]))
-        found += [np.array(errors) for errors in of_worker.values()]
+        found[name] = [np.array(errors) for errors in of_worker.values()]
     return found
 
 
@@ -117,9 +140,9 @@ def _gold(name: str) -> dict[str, str]:
     return {row["item"]: row[label] for row in rows}
 
 
-def real_durations() -> list[NDArray[np.float64]]:
-    """Return each worker's seconds per answer where the data sets hold them, empty if they are not there."""
-    found = []
+def real_durations() -> dict[str, list[NDArray[np.float64]]]:
+    """Return each worker's seconds per answer where the data sets hold them, by data set; empty if they do not."""
+    found = {}
     for name in ("cf_amt", "sp_amt"):
         if not (CROWD / name / "answers.csv").exists():
             continue
@@ -127,5 +150,5 @@ def real_durations() -> list[NDArray[np.float64]]:
         for row in _rows(CROWD / name / "answers.csv"):
             if row["secs"] and float(row["secs"]) > 0:
                 of_worker[row["worker"]].append(float(row["secs"]))
-        found += [np.array(seconds) for seconds in of_worker.values()]
+        found[name] = [np.array(seconds) for seconds in of_worker.values()]
     return found

@@ -387,6 +387,8 @@ def _mistakes_of(leaf: Any, scope: Scope) -> Iterator[tuple[tuple[str, ...], str
         yield ("signal",), "faster_than says what too_fast_share counts: both or neither"
     if leaf.signal == "too_fast_share" and leaf.last is None:
         yield ("signal",), "too_fast_share is asked of the last so many answers: give last"
+    if leaf.signal == "agreement" and scope is Scope.ANNOTATOR and leaf.last is None:
+        yield ("signal",), "agreement of an annotator is asked of the last so many answers: give last"
     if leaf.window is not None and (leaf.signal != "throughput_ratio" or leaf.window < _WINDOW_MIN):
         yield ("window",), "goes with throughput_ratio, and is 1m or longer"
     if signal.unit is Unit.DURATION and leaf.bound[1] < _UNITS["s"]:

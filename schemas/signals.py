@@ -70,10 +70,10 @@ _WORK = frozenset({Cause.SUBMISSION, Cause.SKIP})
 SIGNALS: dict[str, Signal] = {
     "accuracy": Signal("accuracy", Unit.SHARE, _JUDGED, frozenset({Cause.JUDGEMENT}), "judgements"),
     "accuracy_low": Signal(
-        "the lower end of the interval of accuracy", Unit.SHARE, _JUDGED, frozenset({Cause.JUDGEMENT})
+        "the lower end of the interval of accuracy", Unit.SHARE, _BOTH, frozenset({Cause.JUDGEMENT})
     ),
     "accuracy_high": Signal(
-        "the upper end of the interval of accuracy", Unit.SHARE, _JUDGED, frozenset({Cause.JUDGEMENT})
+        "the upper end of the interval of accuracy", Unit.SHARE, _BOTH, frozenset({Cause.JUDGEMENT})
     ),
     "accuracy_decayed": Signal(
         "accuracy with recent answers weighing more", Unit.SHARE, _ANNOTATOR, frozenset({Cause.JUDGEMENT})
@@ -88,16 +88,18 @@ SIGNALS: dict[str, Signal] = {
     "labels": Signal("labels", Unit.COUNT, _ANYBODY | {Scope.CLASS}, frozenset({Cause.SUBMISSION})),
     "class_share": Signal("the share of the class", Unit.SHARE, frozenset({Scope.CLASS}), frozenset({Cause.CHUNK})),
     "agreement": Signal("agreement", Unit.COEFFICIENT, _BOTH, frozenset({Cause.CHUNK, Cause.SUBMISSION}), "agreements"),
-    "acceptance_rate": Signal("the share accepted", Unit.SHARE, _ANYBODY, frozenset({Cause.REVIEW}), "acceptances"),
-    "rework_rate": Signal("the share that needs rework", Unit.SHARE, _ANYBODY, frozenset({Cause.REVIEW})),
-    "reviews": Signal("answers reviewed", Unit.COUNT, _ANYBODY, frozenset({Cause.REVIEW}), "acceptances"),
+    "acceptance_rate": Signal("the share accepted", Unit.SHARE, _BOTH, frozenset({Cause.REVIEW}), "acceptances"),
+    "rework_rate": Signal("the share that needs rework", Unit.SHARE, _BOTH, frozenset({Cause.REVIEW})),
+    "reviews": Signal("answers reviewed", Unit.COUNT, _BOTH, frozenset({Cause.REVIEW}), "acceptances"),
     "skip_rate": Signal("the share skipped", Unit.SHARE, _ANYBODY, _WORK, "skips"),
     "skips_in_a_row": Signal("items skipped in a row", Unit.COUNT, _ANNOTATOR, _WORK),
     "too_fast_share": Signal("the share of answers that are too fast", Unit.SHARE, _ANNOTATOR, _WORK, "fast"),
     "repeated_answers": Signal("equal answers in a row", Unit.COUNT, _ANNOTATOR, _WORK),
-    "duration_ms_p50": Signal("the median time per answer", Unit.MILLISECONDS, _ANYBODY, frozenset({Cause.SUBMISSION})),
+    "duration_ms_p50": Signal(
+        "the median time per answer", Unit.MILLISECONDS, _ANNOTATOR, frozenset({Cause.SUBMISSION})
+    ),
     "duration_ms_p90": Signal(
-        "the time that nine in ten answers stay below", Unit.MILLISECONDS, _ANYBODY, frozenset({Cause.SUBMISSION})
+        "the time that nine in ten answers stay below", Unit.MILLISECONDS, _ANNOTATOR, frozenset({Cause.SUBMISSION})
     ),
     "throughput_ratio": Signal(
         "throughput, of what is usual,", Unit.RATIO, frozenset({Scope.PROJECT, Scope.STEP}), frozenset({Cause.TICK})

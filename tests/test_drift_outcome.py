@@ -185,7 +185,7 @@ def test_state_round_trip_goes_on_the_same():
     with pytest.raises(ValueError, match="version"):
         second.load_bytes(np.array([99, 0, 35], "<i8").tobytes())
     with pytest.raises(ValueError, match="columns"):
-        second.load_bytes(np.array([1, 0, 7], "<i8").tobytes())
+        second.load_bytes(np.array([2, 0, 7], "<i8").tobytes())
 
 
 def test_slots_can_be_added_and_forgotten():

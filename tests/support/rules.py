@@ -43,7 +43,7 @@ class RuleBench:
             generation=0,
             project_id="p",
             read_signal=self._signal,
-            read_evidence=lambda signal: self.evidence,
+            read_evidence=lambda signal, since: self.evidence,
         )
 
     def _signal(self, scope: Scope, key: tuple[str, str, str, str], name: str) -> float | None:
