@@ -14,6 +14,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 DEMO_DATA := labelpulse-data/demo
 DEMO_SOURCE := simulate:events=300000,annotators=120,projects=3,gold_rate=0.3,seed=7,rate=4000
 
+# Tests that need more than Python, or more time than a unit test may take.
+PARTS := kafka or slow or browser or label_studio or argilla or alertmanager
+
 # One thread in the linear algebra: figures do not depend on the machine's core count.
 export OPENBLAS_NUM_THREADS := 1
 
@@ -63,7 +66,7 @@ else
 endif
 
 test: $(STAMP)  ## Run the unit tests
-	@$(BIN)/python -m pytest -m 'not kafka and not slow' --numprocesses auto --dist loadfile --max-worker-restart 0 $(ARGS)
+	@$(BIN)/python -m pytest -m 'not ($(PARTS))' --numprocesses auto --dist loadfile --max-worker-restart 0 $(ARGS)
 
 lint: $(STAMP)  ## Check style and formatting
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
+from schemas.control import CONTROL_FILE
 from schemas.errors import ConfigurationError, IncompatibleStateError
 
 MANIFEST_NAME = "labelpulse.json"
@@ -96,7 +97,7 @@ class RecoveryDirectory:
         return found
 
     def _create(self, manifest: Manifest) -> Manifest:
-        strangers = sorted(entry.name for entry in self.path.iterdir() if entry.name != LOCK_NAME)
+        strangers = sorted(entry.name for entry in self.path.iterdir() if entry.name not in (LOCK_NAME, CONTROL_FILE))
         if strangers and not all(name.startswith("part-") for name in strangers):
             raise ConfigurationError(
                 f"the recovery directory {self.path} holds other files ({', '.join(strangers[:3])} …)",

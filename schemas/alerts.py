@@ -59,6 +59,8 @@ class DeliveryState(StrEnum):
     """What became of an alert at one hook, as told to the database."""
 
     DELIVERED = "delivered"
+    ACKNOWLEDGED = "acknowledged"
+    """Delivered, and somebody has taken it on."""
     RETRYING = "retrying"
     SUPPRESSED = "suppressed"
     DEAD = "dead"

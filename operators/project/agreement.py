@@ -33,7 +33,7 @@ def agree(
 ) -> None:
     """Let a label that has come to its item count, or no longer one that is about to leave it."""
     item = question.items[label.item_id]
-    others = dict(item.votes)
+    others = dict(item.votes or {})
     before = others.pop(label.annotator_id, None)
     after = _latest(label, item, question, is_leaving=is_leaving)
     if before == after:

@@ -176,7 +176,7 @@ class ItemRecord(msgspec.Struct, array_like=True, gc=False):
     adjudication: Truth | None = None
     adjudicated: Adjudication | None = None
     skips: list[LabelRecord] | None = None
-    votes: dict[str, Vote] = {}
+    votes: dict[str, Vote] | None = None
     votes_window: int = 0
 
 

@@ -9,7 +9,7 @@ from schemas.timestamps import moment_of
 from sinks.hooks.notification import Kind, Notification
 
 SUMMARY_CHARACTERS_MAX = 1_024
-_WORDS = {Kind.FIRING: "", Kind.RESOLVED: "resolved: ", Kind.ACKNOWLEDGED: "acknowledged: "}
+_WORDS = {Kind.FIRING: "", Kind.RESOLVED: "resolved", Kind.ACKNOWLEDGED: "acknowledged"}
 
 
 def alert_content(notification: Notification, *, link: str | None = None) -> dict[str, Any]:
@@ -61,9 +61,10 @@ def message_content(notifications: Sequence[Notification], *, link: str | None =
 
 
 def summary_of(notification: Notification) -> str:
-    """Return an alert in one line of at most 1,024 characters."""
-    test = "test: " if notification.is_test else ""
-    line = " ".join(f"{test}{_WORDS[notification.kind]}{notification.alert.summary}".split())
+    """Return an alert in one line of at most 1,024 characters, which begins with what is told if it does not fire."""
+    test, word = "test: " if notification.is_test else "", _WORDS[notification.kind]
+    is_said = notification.alert.summary.startswith(word)
+    line = " ".join(f"{test}{'' if is_said else word + ': '}{notification.alert.summary}".split())
     return line if len(line) <= SUMMARY_CHARACTERS_MAX else f"{line[: SUMMARY_CHARACTERS_MAX - 1]}…"
 
 

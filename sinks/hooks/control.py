@@ -94,6 +94,11 @@ class Control:
         )
         if self._connection.total_changes == before:
             return
+        self._connection.execute(
+            "UPDATE deliveries SET version = max(version + 1, ?), is_reported = 0"
+            " WHERE alert_id = ? AND kind = 'firing' AND state = 'delivered'",
+            (now, event.alert_id),
+        )
         told = self._connection.execute(
             "SELECT * FROM deliveries JOIN alerts USING (alert_id, sequence) WHERE alert_id = ? AND kind = 'firing'"
             " AND deliveries.state IN ('waiting', 'retrying', 'delivered')",

@@ -132,6 +132,15 @@ def failed(error: str) -> Answer:
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line of bounded length."""
-    line = " ".join(text.split())
+    """Return a text as one line of bounded length, without what a terminal would obey."""
+    line = printable(text)
     return line if len(line) <= ERROR_CHARACTERS_MAX else f"{line[: ERROR_CHARACTERS_MAX - 1]}…"
+
+
+def printable(text: str) -> str:
+    """Return a text as one line, without what a terminal would obey.
+
+    >>> printable("no such\\x1b[2J\\n room")
+    'no such [2J room'
+    """
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())

@@ -174,13 +174,6 @@ class DeliveryQueue:
                 self._disable(answer, now)
             return state
 
-    def is_disabled(self) -> bool:
-        """Return whether the receiver said that it wants nothing more."""
-        found = self._connection.execute(
-            "SELECT 1 FROM hooks WHERE name = ? AND disabled_at IS NOT NULL", (self._traits.name,)
-        )
-        return found.fetchone() is not None
-
     def _settled(self, answer: Answer, now: int, pause_seconds: float) -> tuple[str, int | None]:
         match answer.outcome:
             case Outcome.DELIVERED:

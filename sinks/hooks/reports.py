@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from schemas.alerts import DELIVERY_KEY, DELIVERY_VALUES
+from schemas.alerts import DELIVERY_KEY, DELIVERY_VALUES, DeliveryState
 from sinks.hooks.store import transaction
 from sinks.hooks.traits import MICROSECONDS
 
@@ -15,7 +15,9 @@ FIRING_KEPT_DAYS = 90
 ROWS_MAX = 5_000
 
 _UNREPORTED = f"""
-SELECT id, version, {", ".join((*DELIVERY_KEY, *DELIVERY_VALUES))}, generation FROM deliveries
+SELECT id, version, {", ".join((*DELIVERY_KEY, *DELIVERY_VALUES))}, generation, kind = 'firing' AND EXISTS (
+    SELECT 1 FROM acknowledgements a WHERE a.alert_id = deliveries.alert_id
+) AS is_acknowledged FROM deliveries
 WHERE is_reported = 0 AND kind <> 'acknowledged' AND state <> 'waiting' AND NOT (state = 'retrying' AND attempts = 0)
 ORDER BY id LIMIT {ROWS_MAX}
 """
@@ -59,8 +61,7 @@ class Reports:
         The version of a row is the time of its last change in microseconds, or one more than the version before.
         """
         found = self._connection.execute(_UNREPORTED).fetchall()
-        columns = (*DELIVERY_KEY, *DELIVERY_VALUES)
-        rows = [(*(row[name] for name in columns), row["generation"], row["version"], 0) for row in found]
+        rows = [(*_told(row), row["generation"], row["version"], 0) for row in found]
         return rows, [(row["id"], row["version"], row["alert_id"]) for row in found]
 
     def done(self, marks: Sequence[Mark]) -> None:
@@ -95,6 +96,13 @@ class Reports:
             self._connection.execute("DELETE FROM marks WHERE seen_at < ?", (now - MARKS_KEPT_DAYS * day,))
             self._connection.execute("DELETE FROM silences WHERE until < ?", (values["before"],))
             self._connection.execute("DELETE FROM acknowledgements WHERE acted_at < ?", (values["firing_before"],))
+
+
+def _told(row: sqlite3.Row) -> list[Any]:
+    values = {name: row[name] for name in (*DELIVERY_KEY, *DELIVERY_VALUES)}
+    if row["is_acknowledged"] and row["state"] == DeliveryState.DELIVERED:
+        values["state"] = DeliveryState.ACKNOWLEDGED.value
+    return list(values.values())
 
 
 def counts_by_hook(connection: sqlite3.Connection) -> dict[str, dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Alerts for tests, and an outbox whose clock the test holds."""
 
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,45 +49,44 @@ def resolved(alert: Alert, *, sequence: int, resolved_at: int | None = None) -> 
 
 
 class Bench:
-    """An outbox with its queues; each call uses a connection as a process would that was started for it.
+    """An outbox with its queues, which are made anew for each call: nothing is kept but in the file.
 
     Parameters
     ----------
-    folder
-        Where the file is.
+    path
+        The file, or the folder where it is.
     hooks
         Options of the hooks by name; by default there is one, ``ops``.
     suppression
         What is not delivered.
     """
 
-    def __init__(self, folder: Path, hooks: Mapping[str, Any] | None = None, **suppression: Any) -> None:
-        self.path = folder / "alerts.sqlite3"
+    def __init__(self, path: Path, hooks: Mapping[str, Any] | None = None, **suppression: Any) -> None:
+        self.path = path / "alerts.sqlite3" if path.is_dir() else path
         self.hooks = {name: HookTraits(name, **options) for name, options in (hooks or {"ops": {}}).items()}
         self.suppression = Suppression(**suppression)
         self.now = NOW
+        self._connection = store.connect(self.path)
+        self._connection.execute("PRAGMA synchronous = OFF")  # no test here pulls the plug
+        weakref.finalize(self, self._connection.close)
 
     def take(self, *alerts: Alert) -> set[str]:
         """Take alerts in; return the hooks that have something to do."""
-        with closing(store.connect(self.path)) as connection:
-            outbox = Outbox(connection, hooks=self.hooks, suppression=self.suppression)
-            return outbox.take_in(alerts, now=self.now)
+        outbox = Outbox(self._connection, hooks=self.hooks, suppression=self.suppression)
+        return outbox.take_in(alerts, now=self.now)
 
     def next(self, hook: str = "ops") -> Message | None:
         """Return what is to be sent to a hook now."""
-        with closing(store.connect(self.path)) as connection:
-            return DeliveryQueue(connection, self.hooks[hook]).next_message(self.now)
+        return DeliveryQueue(self._connection, self.hooks[hook]).next_message(self.now)
 
     def next_due_at(self, hook: str = "ops") -> int | None:
         """Return when a hook has something to do."""
-        with closing(store.connect(self.path)) as connection:
-            return DeliveryQueue(connection, self.hooks[hook]).next_due_at()
+        return DeliveryQueue(self._connection, self.hooks[hook]).next_due_at()
 
     def settle(self, message: Message, answer: Answer = OK, *, hook: str = "ops", pause_seconds: float = 10.0) -> str:
         """Note an answer."""
-        with closing(store.connect(self.path)) as connection:
-            queue = DeliveryQueue(connection, self.hooks[hook])
-            return queue.settle(message, answer, now=self.now, pause_seconds=pause_seconds)
+        queue = DeliveryQueue(self._connection, self.hooks[hook])
+        return queue.settle(message, answer, now=self.now, pause_seconds=pause_seconds)
 
     def send_all(self, answer: Answer = OK, *, hook: str = "ops") -> list[str]:
         """Send all that is due, with one answer for all; return the ids of the messages."""
@@ -99,21 +98,19 @@ class Bench:
 
     def say(self, *events: bytes) -> None:
         """Carry control events out."""
-        with closing(store.connect(self.path)) as connection:
-            Control(connection, hooks=self.hooks).carry_out(list(events), source="test", position="1", now=self.now)
+        Control(self._connection, hooks=self.hooks).carry_out(list(events), source="test", position="1", now=self.now)
 
-    def report(self) -> list[tuple[Any, ...]]:
-        """Return the rows that were not reported, and note that they were."""
-        with closing(store.connect(self.path)) as connection:
-            reports = Reports(connection)
-            rows, marks = reports.unreported()
-            reports.done(marks)
-            return rows
+    def report(self, *, meanwhile: Callable[[], object] = lambda: None) -> list[tuple[Any, ...]]:
+        """Return the rows that were not reported, and note that they were, after something else has happened."""
+        reports = Reports(self._connection)
+        rows, marks = reports.unreported()
+        meanwhile()
+        reports.done(marks)
+        return rows
 
     def prune(self) -> None:
         """Forget what is over."""
-        with closing(store.connect(self.path)) as connection:
-            Reports(connection).prune(self.now)
+        Reports(self._connection).prune(self.now)
 
     def states(self) -> list[tuple[str, str]]:
         """Return kind and state of all deliveries, in the order they came."""
@@ -121,5 +118,4 @@ class Bench:
 
     def rows(self, query: str) -> list[sqlite3.Row]:
         """Return the rows of a query."""
-        with closing(store.connect(self.path)) as connection:
-            return connection.execute(query).fetchall()
+        return self._connection.execute(query).fetchall()

@@ -1,5 +1,6 @@
 """The gateway in tests: its application called in this process, and the command in a process of its own."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -7,21 +8,24 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
 from flows.gateway.app import GatewayApp
 from flows.gateway.delivery import KeyedLine
 from flows.gateway.endpoints import Desk
-from flows.gateway.limits import RateLimit
+from flows.gateway.limits import RateLimit, WorkLimit
 from flows.gateway.metrics import Metrics
 from flows.gateway.refusals import RequestError
 from flows.gateway.sources import load_sources
 from flows.settings import load_settings
 from tests.support.command import start
 
+SENDERS = 8
 TOKEN = "a-token-for-tests"
+INGEST = "/v1/ingest/label-studio"
+EVENTS = "/v1/events"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 START_SECONDS_MAX = 60
 CALL_SECONDS_MAX = 30
@@ -74,7 +78,7 @@ class Memory:
         return [json.loads(line) for _, line in self.events]
 
 
-def make_app(delivery: Any, **settings: Any) -> GatewayApp:
+def make_app(delivery: Any, *, work: WorkLimit | None = None, **settings: Any) -> GatewayApp:
     """Return the application with a token for native events and Label Studio, and settings by name without prefix."""
     given = {"gateway_secret_events": TOKEN, "gateway_secret_label_studio": TOKEN}
     loaded = load_settings({**given, **{f"gateway_{name}": value for name, value in settings.items()}}).settings
@@ -85,6 +89,7 @@ def make_app(delivery: Any, **settings: Any) -> GatewayApp:
         rate=RateLimit(loaded.gateway_requests_per_second),
         body_bytes_max=loaded.gateway_body_bytes_max,
         events_max=loaded.gateway_events_max,
+        work=work or WorkLimit(),
     )
     return GatewayApp(desk)
 
@@ -123,6 +128,35 @@ async def call(
     begin, *rest = sent
     told = {name.decode("latin-1"): value.decode("latin-1") for name, value in begin["headers"]}
     return Answer(begin["status"], told, b"".join(part["body"] for part in rest))
+
+
+def ask(path: str, body: bytes = b"", headers: Mapping[str, str] = BEARER, **options: Any) -> Answer:
+    """Send one request to an application of its own."""
+    return ask_all(path, [body], headers, **options)[0][0]
+
+
+def ask_all(
+    path: str,
+    bodies: list[bytes],
+    headers: Mapping[str, str] = BEARER,
+    *,
+    memory: Memory | None = None,
+    request: Mapping[str, Any] = {},  # noqa: B006
+    **settings: Any,
+) -> tuple[list[Answer], Memory]:
+    """Send requests to one application, one after the other; return the answers and what was delivered."""
+    memory = memory or Memory()
+    app = make_app(memory, **settings)
+
+    async def send() -> list[Answer]:
+        return [await call(app, path, body, headers, **request) for body in bodies]
+
+    return asyncio.run(send()), memory
+
+
+def encoded(document: Any) -> bytes:
+    """Return a document as JSON."""
+    return json.dumps(document).encode()
 
 
 @asynccontextmanager
@@ -237,3 +271,45 @@ def ids_in_spool(folder: Path) -> list[str]:
     """Return the ids of the events in the segments of a spool, in order; an unfinished last line is no event."""
     lines = b"".join(path.read_bytes().rpartition(b"\n")[0] + b"\n" for path in sorted(folder.glob("events-*.jsonl")))
     return [json.loads(line)["event_id"] for line in lines.splitlines() if line]
+
+
+class Senders:
+    """Threads that send one event after the other and remember which were answered 200, until the gateway is gone."""
+
+    def __init__(self, gateway: Gateway, *, events_max: int = 1_000_000) -> None:
+        self.accepted: list[str] = []
+        self.refused: list[int] = []
+        self._gateway = gateway
+        self._events_max = events_max
+        self._changed = threading.Condition()
+        self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(SENDERS)]
+        for thread in self._threads:
+            thread.start()
+
+    def wait(self, count: int) -> None:
+        """Wait until so many events were accepted."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.accepted) >= count, CALL_SECONDS_MAX)
+
+    def join(self) -> None:
+        """Wait until all have ended."""
+        for thread in self._threads:
+            thread.join(CALL_SECONDS_MAX)
+            assert not thread.is_alive()
+
+    def _send(self, sender: int) -> None:
+        connection = self._gateway.connect()
+        try:
+            for number in range(sender, self._events_max, SENDERS):
+                body = json.dumps(event(number, project=f"p-{sender}")).encode()
+                answer = exchange(connection, EVENTS, body, BEARER)
+                with self._changed:
+                    if answer.status == 200:
+                        self.accepted.append(f"e-{number}")
+                        self._changed.notify()
+                    else:
+                        self.refused.append(answer.status)
+        except (OSError, HTTPException):
+            return  # the gateway is gone: what was sent last is not known to be accepted
+        finally:
+            connection.close()

@@ -1,6 +1,7 @@
 """An HTTP receiver that can be told to misbehave, request by request."""
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 END_SECONDS = 10.0
+DRIP_SECONDS = 0.02
+DRIPS_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,12 @@ class Receiver:
         Port of 127.0.0.1.
     faults
         One for each further request, in order: a status code, ``hang`` (no answer), ``reset`` (the connection is torn
-        down after the request was taken), ``drip`` (an answer that never ends), or headers to answer 429 with. When all
-        are used up, requests succeed.
+        down), ``lost`` (the request is accepted, and the connection torn down before that is said), ``drip`` (an answer
+        that never ends), or headers to answer 429 with. When all are used up, requests succeed.
     requests
         All that arrived.
     accepted
-        Those that were answered with success.
+        Those that the receiver has acted on.
     """
 
     port: int
@@ -69,10 +72,11 @@ class Receiver:
 
 
 @contextmanager
-def running_receiver(*faults: object) -> Iterator[Receiver]:
-    """Run a receiver that makes these faults first."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        server.daemon_threads = True
+def running_receiver(*faults: object, tls: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    """Run a receiver that makes these faults first; encrypted if a context is given."""
+    with _Server(("127.0.0.1", 0), _Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         server.receiver = receiver = Receiver(server.server_port, list(faults))  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -82,6 +86,13 @@ def running_receiver(*faults: object) -> Iterator[Receiver]:
             receiver.ended.set()
             server.shutdown()
             thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Connections that broke off are what is tested."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -96,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         with receiver.changed:
             fault = receiver.faults.pop(0) if receiver.faults else 204
             receiver.requests.append(request)
-            if fault == 204 or fault == 200:
+            if fault == "lost" or (isinstance(fault, int) and 200 <= fault < 300):
                 receiver.accepted.append(request)
             receiver.changed.notify_all()
         self._answer(fault, receiver)
@@ -108,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "hang":
             receiver.ended.wait(END_SECONDS)
             self.close_connection = True
-        elif fault == "reset":
+        elif fault in ("reset", "lost"):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
             self.close_connection = True
@@ -127,11 +138,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _drip(self, receiver: Receiver) -> None:
-        """Send headers for as long as anybody reads them, one every now and then, each well within any pause."""
+        """Send headers, one every now and then, each well within any pause, and no end of them for a long time."""
         self.close_connection = True
         try:
             self.wfile.write(b"HTTP/1.1 200 OK\r\n")
-            while not receiver.ended.wait(0.02):
+            for _ in range(DRIPS_MAX):
+                if receiver.ended.wait(DRIP_SECONDS):
+                    return
                 self.wfile.write(b"x-more: 1\r\n")
         except OSError:
             return

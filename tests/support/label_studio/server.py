@@ -1,11 +1,7 @@
 """Label Studio as a process of its own, on loopback and with SQLite, and a client of its API."""
 
-import os
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +9,10 @@ from typing import Any
 import httpx
 
 from tests.support.kafka.node import HOST, free_port
-from tests.support.label_studio.environment import EnvironmentUnavailableError, environment_of
+from tests.support.label_studio.environment import environment_of
+from tests.support.processes import running, wait_until
 
 START_SECONDS_MAX = 240
-STOP_SECONDS_MAX = 20
-POLL_SECONDS = 0.25
 EMAIL = "lead@example.org"
 PASSWORD = "not-a-secret-1"
 QUIET = {
@@ -57,49 +52,34 @@ class LabelStudio:
 
 @contextmanager
 def running_label_studio(data: Path) -> Iterator[LabelStudio]:
-    """Start Label Studio, sign in, and end it afterwards by its own process group.
+    """Start Label Studio, sign in, and end it afterwards.
 
     Raises
     ------
     EnvironmentUnavailableError
         If its environment cannot be made.
+    ServerUnavailableError
+        If it does not start.
     """
     port = free_port()
     url = f"http://{HOST}:{port}"
     log = data / "label-studio.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                str(environment_of("label-studio") / "bin" / "label-studio"), "start", "--no-browser",
-                "--internal-host", HOST, "--port", str(port), "--username", EMAIL, "--password", PASSWORD,
-            ],
-            env={"PATH": os.environ["PATH"], "HOME": str(data), "LABEL_STUDIO_BASE_DATA_DIR": str(data), **QUIET},
-            cwd=data,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )  # fmt: skip
-    try:
-        _wait_until_up(process, url, log)
+    command = [
+        str(environment_of("label-studio") / "bin" / "label-studio"), "start", "--no-browser",
+        "--internal-host", HOST, "--port", str(port), "--username", EMAIL, "--password", PASSWORD,
+    ]  # fmt: skip
+    environment = {"LABEL_STUDIO_BASE_DATA_DIR": str(data), **QUIET}
+    with running(command, environment=environment, folder=data, log=log) as process:
+        wait_until(lambda: _is_up(url), process, seconds_max=START_SECONDS_MAX, log=log)
         with httpx.Client(base_url=url, timeout=60, follow_redirects=True) as api:
             yield LabelStudio(url, _sign_in(api), api)
-    finally:
-        _end(process)
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS_MAX
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            if httpx.get(f"{url}/health", timeout=5).is_success:
-                return
-        except httpx.TransportError:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(POLL_SECONDS)
-    raise EnvironmentUnavailableError(f"Label Studio did not start: {log.read_text(errors='replace')[-1_000:]}")
+def _is_up(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", timeout=5).is_success
+    except httpx.TransportError:
+        return False
 
 
 def _sign_in(api: httpx.Client) -> str:
@@ -109,13 +89,3 @@ def _sign_in(api: httpx.Client) -> str:
     assert api.post("/user/login/", data=form, headers={"Referer": str(api.base_url)}).is_success
     api.headers.update({"X-CSRFToken": api.cookies["csrftoken"], "Referer": str(api.base_url)})
     return api.post("/api/token/", json={}).raise_for_status().json()["token"]
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(STOP_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
