@@ -15,7 +15,7 @@ DEMO_DATA := labelpulse-data/demo
 DEMO_SOURCE := simulate:events=300000,annotators=120,projects=3,gold_rate=0.3,seed=7,rate=4000
 
 # Tests that need more than Python, or more time than a unit test may take.
-PARTS := kafka or slow or browser or label_studio or argilla or alertmanager
+PARTS := kafka or slow or browser or label_studio or alertmanager
 
 # One thread in the linear algebra: figures do not depend on the machine's core count.
 export OPENBLAS_NUM_THREADS := 1

@@ -116,12 +116,32 @@ def test_a_skip_is_a_skip_of_each_question() -> None:
     assert [event["question_id"] for event in webhook_events(body)] == ["topics", "quality", "comment"]
 
 
-def test_a_submission_that_is_skipped_later_is_taken_back() -> None:
-    """An annotation that was submitted and then cancelled no longer counts, and is a skip."""
-    body = payload(CHANGED)
-    body["annotation"]["was_cancelled"] = True
-    types = [event["type"] for event in events_of(webhook_events(body))]
-    assert types == ["annotation.retracted", "annotation.skipped", "gold.set"]
+def test_a_submission_that_is_skipped_later_is_replaced_by_the_skip() -> None:
+    """An annotation that was submitted and then cancelled is a skip of the same annotation, of a higher revision."""
+    submitted, skipped = payload(CHOICES), payload(CHANGED)
+    skipped["annotation"]["was_cancelled"] = True
+    before, after = (events_of(webhook_events(body))[0] for body in (submitted, skipped))
+    assert (before["type"], after["type"]) == ("annotation.submitted", "annotation.skipped")
+    assert after["annotation_id"] == before["annotation_id"]
+    assert after["revision"] > before["revision"]
+    assert "annotation.retracted" not in {event["type"] for event in events_of(webhook_events(skipped))}
+
+
+def test_an_annotation_that_is_emptied_is_replaced_by_a_skip() -> None:
+    """What is changed to answer nothing no longer counts; what never answered anything is refused."""
+    created, changed = payload(CHOICES), payload(CHANGED)
+    for body in (created, changed):
+        body["annotation"]["result"] = []
+    assert events_of(webhook_events(changed))[0]["type"] == "annotation.skipped"
+    assert refusals_of(webhook_events(created)) == ["no_label"]
+
+
+def test_tasks_created_with_their_annotations_are_answers() -> None:
+    """Where a task comes with annotations, they are what their own webhook says."""
+    body = payload(CHOICES)
+    task_with_annotations = {**body["task"], "annotations": [body["annotation"]]}
+    created = {"action": "TASKS_CREATED", "tasks": [task_with_annotations], "project": body["project"]}
+    assert webhook_events(created) == webhook_events(body)
 
 
 def test_a_deletion_takes_back_by_id_alone() -> None:
@@ -150,37 +170,11 @@ def test_an_annotation_webhook_without_task_names_it_by_number() -> None:
     assert events_of(webhook_events(body))[0]["item_id"] == "10"
 
 
-def test_reviews_of_the_enterprise_edition() -> None:
-    """Accepted, rejected and mended: each is a decision on each question, a mended one with the corrected label."""
-    reviews = [
-        {"id": 1, "created_by": {"id": 9}, "accepted": True, "created_at": "2026-01-06T09:00:00Z"},
-        {"id": 2, "created_by": 8, "accepted": False, "created_at": "2026-01-07T09:00:00Z"},
-        {
-            "id": 3,
-            "created_by": 8,
-            "accepted": True,
-            "fixed_annotation_history": 4,
-            "created_at": "2026-01-08T09:00:00Z",
-        },
-    ]
-    outcomes = export_events(task(result("choices", {"choices": ["a"]}), reviews=reviews))
-    require_sound(outcomes)
-    decisions = [(event["reviewer_id"], event["decision"]) for event in outcomes if event["type"] == "review.decided"]
-    assert decisions == [("9", "accept"), ("8", "reject"), ("8", "fix")]
-    assert outcomes[-1]["correction"] == {"kind": "categorical", "value": "a"}
-
-
-def test_a_review_webhook_says_what_the_export_says() -> None:
-    """A review arrives live with its annotation; the decision has the id that the export's has."""
-    review = {"id": 1, "created_by": {"id": 9}, "accepted": False, "created_at": "2026-01-06T09:00:00Z"}
-    exported = task(result("choices", {"choices": ["a"]}), reviews=[review])
-    body = {
-        "action": "REVIEW_CREATED",
-        "review": review,
-        "annotation": exported["annotations"][0],
-        "project": {"id": 2},
-    }
-    assert webhook_events(body) == [event for event in export_events(exported) if event["type"] == "review.decided"]
+def test_an_annotator_can_be_named_for_annotations_without_one() -> None:
+    """An annotation imported without its author is that of the annotator that people name."""
+    exported = task(result("choices", {"choices": ["a"]}), completed_by=None)
+    (event,) = export_events(exported, settings=AdapterSettings(annotator_id="importer"))
+    assert event["annotator_id"] == "importer"
 
 
 def test_a_known_answer_in_the_metadata() -> None:
@@ -261,6 +255,16 @@ def test_project_source_and_step_can_be_set() -> None:
             "hypertextlabels",
             {"start": "/p[1]", "end": "/p[2]", "startOffset": 1, "endOffset": 3, "hypertextlabels": ["X"]},
             "unsupported_label",
+        ),
+        (
+            "timeserieslabels",
+            {"start": "2026-01-05T09:00:00", "end": "2026-01-05T09:00:02.5Z", "instant": False,
+             "timeserieslabels": ["X"]},
+            {"kind": "spans", "spans": [{"label": "X", "start": 1_767_603_600_000, "end": 1_767_603_602_500}]},
+        ),
+        (
+            "timeserieslabels", {"start": "noon", "end": "one", "instant": False, "timeserieslabels": ["X"]},
+            "label_invalid",
         ),
         (
             "paragraphlabels",

@@ -76,7 +76,7 @@ def test_csv_text_gives_the_same_events_as_its_rows(answers, gold):
         texts.append(text.getvalue())
     for mark in ("", "\ufeff"):
         streams = [_lines(mark + text) for text in texts]
-        assert list(convert_files(*streams, project="p")) == expected
+        assert [encode_event(event) for event in convert_files(*streams, project="p")] == expected
 
 
 def test_without_times_labels_are_a_second_apart_and_gold_comes_first():
@@ -223,7 +223,8 @@ def test_bad_rows_are_left_out_on_request_and_told():
     """With a handler the good rows are converted, and each bad one is told of by line, column and reason."""
     text = HEADER + ROW + ",w1,x\n" + "b,w1,y\n" + "c,,y\n"
     bad = []
-    lines = list(convert_files(_lines(text), _lines("item,label\na,\nb,y\n"), project="p", on_bad_row=bad.append))
+    events = convert_files(_lines(text), _lines("item,label\na,\nb,y\n"), project="p", on_bad_row=bad.append)
+    lines = [encode_event(event) for event in events]
     assert [parse_event(line).item_id for line in lines] == ["b", "a", "b"]
     assert [(row.table, row.line, row.column) for row in bad] == [
         ("gold", 2, "label"),
@@ -286,8 +287,8 @@ def test_real_data_is_converted_row_for_row(name):
         (CROWD / name / "answers.csv").open(encoding="utf-8", newline="") as answer_stream,
         (CROWD / name / "gold.csv").open(encoding="utf-8", newline="") as gold_stream,
     ):
-        lines = list(convert_files(answer_stream, gold_stream, project=name, on_bad_row=bad.append))
-    events = [parse_event(line) for line in lines]
+        converted = list(convert_files(answer_stream, gold_stream, project=name, on_bad_row=bad.append))
+    events = [parse_event(encode_event(event)) for event in converted]
     labels = _labels(events)
     complete = [row for row in answers if row["label"]]
     assert Counter((event.item_id, event.annotator_id, event.label.value) for event in labels) == Counter(

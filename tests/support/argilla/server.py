@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2 as httpx
 
 from tests.support.kafka.node import HOST, free_port
 from tests.support.label_studio.environment import environment_of
