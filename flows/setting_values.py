@@ -20,6 +20,11 @@ def default_clickhouse() -> str:
     return embedded_dsn(Path.cwd() / DATA_FOLDER / "clickhouse")
 
 
+def default_spool() -> Path:
+    """Return the gateway's spool in the working directory's data folder."""
+    return Path.cwd() / DATA_FOLDER / "spool"
+
+
 def embedded_dsn(path: Path) -> str:
     """Return the DSN of the embedded database at `path`.
 

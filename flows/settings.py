@@ -183,7 +183,7 @@ class Settings(BaseSettings):
     )
     monitor_port: int = Field(8_321, ge=0, le=65_535, description="Port the monitor listens at; 0: any free one.")
     monitor_tokens: Path | None = Field(
-        None, description="File of the monitor's tokens, a line each: NAME TOKEN PROJECT,PROJECT (or *) [act]."
+        None, description="File of the monitor's tokens, a line each: NAME TOKEN PROJECT,PROJECT (or *) (act)."
     )
     monitor_token: str | None = Field(
         None,

@@ -21,10 +21,12 @@ IMPORTED_AS = {
     "backports-zstd": "backports",
     "clickhouse-connect": "clickhouse_connect",
     "confluent-kafka": "confluent_kafka",
+    "prometheus-client": "prometheus_client",
     "pydantic-settings": "pydantic_settings",
+    "pyyaml": "yaml",
 }
-NOT_IMPORTED = {"tzdata", "chdb"}
-"""Needed at run time without being imported by us: time zone data, and the engine behind clickhouse-connect."""
+NOT_IMPORTED = {"tzdata", "chdb", "httptools", "uvloop"}
+"""Needed at run time without being imported by us: time zone data, the engine behind clickhouse-connect, what uvicorn uses."""
 BROUGHT_ALONG = {"pydantic_core"}
 """Imported by us, and part of a dependency's public face."""
 

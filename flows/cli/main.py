@@ -5,7 +5,26 @@ from typing import Annotated
 
 import typer
 
-from flows.cli import convert, doctor, migrate, query, run, schema, settings, simulate, version
+from flows.cli import (
+    archive,
+    audit,
+    convert,
+    dead_letters,
+    doctor,
+    gateway,
+    hooks,
+    migrate,
+    monitor,
+    policy,
+    query,
+    reconcile,
+    run,
+    schema,
+    settings,
+    simulate,
+    state,
+    version,
+)
 from flows.cli.failures import EXIT_CODE_MEANINGS, ExitCode, guarded, tell
 
 DEBUG_FLAG = "--debug"
@@ -33,7 +52,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (run, query, simulate, convert, schema, migrate, doctor, settings, version):
+for module in (
+    run, monitor, gateway, hooks, query, audit, archive, dead_letters, state, policy, simulate, convert, reconcile,
+    schema, migrate, doctor, settings, version,
+):  # fmt: skip
     module.register(app)
 
 

@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from playwright.sync_api import expect
+
 from sinks.clickhouse.client import connect
 from tests.support.browser import opened_browser, watched_page
 from tests.support.command import ROOT, call
@@ -42,7 +44,7 @@ def photograph(caller: Caller, folder: Path) -> None:
                 page = watched.page
                 page.goto(address)
                 page.locator("main td, main canvas").first.wait_for()
-                page.wait_for_function("!document.querySelector('.skeleton')?.offsetParent")
+                expect(page.locator(".skeleton:visible")).to_have_count(0, timeout=60_000)
                 page.wait_for_timeout(800)  # the charts come in over a quarter of a second
                 page.screenshot(path=folder / f"dashboard-{name}.png", full_page=True)
                 assert watched.errors == []
