@@ -139,6 +139,8 @@ class SegmentLog:
     def write_ahead(self, weight_max: int, *, kind: str | None = None) -> None:
         """Write some of what has changed already now, the oldest changes first, so that a snapshot has less to do.
 
+        As much is carried over, if there is reason to.
+
         Parameters
         ----------
         weight_max
@@ -154,6 +156,7 @@ class SegmentLog:
                 weight_max -= self._weights[key[0]]
                 keys.append(key)
         self._write(keys)
+        self._carry_over(sum(self._weights[key[0]] for key in keys))
 
     def snapshot(self, *, carried_weight_min: int = 0) -> bytes:
         """Write all that has changed and a share of the oldest segments; return the reference to all of it.

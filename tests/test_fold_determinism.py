@@ -58,3 +58,13 @@ def test_generations_do_not_collide():
         assert rows.keys() == new[table].keys()
         for key, row in rows.items():
             assert new[table][key][-3] == 1 and new[table][key][-2] - row[-2] == 2**48
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_late_corrections_do_not_depend_on_how_the_log_is_cut(seed):
+    """With disorder longer than the retention, corrections of what is about to be forgotten give the same rows too."""
+    lines = random_log(seed, LogShape(events=500, disorder_seconds=6000, is_workflow=True))
+    settings = replace(SHORT_MEMORY, has_consensus=False, has_estimates=False, policy=None)
+    whole = fold_log(lines, settings=settings)
+    for size in (1, 7):
+        assert fold_log(lines, cuts=cuts_of(len(lines), size), settings=settings) == whole

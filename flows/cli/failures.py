@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
 
 EXIT_CODE_MEANINGS = {
     ExitCode.OK: "done; for run and gateway, also after Ctrl-C or SIGTERM",
-    ExitCode.FAILED: "failed while it ran; for doctor, a check failed",
+    ExitCode.FAILED: "failed while it ran; for doctor and audit, a check failed",
     ExitCode.USAGE: "the command line is wrong",
     ExitCode.REFUSED: "refused, nothing read: a setting, file, database or store does not fit",
     ExitCode.UNAVAILABLE: "a server or store cannot be reached",

@@ -23,6 +23,36 @@ if TYPE_CHECKING:
 
 SUPERVISE_FLAG = "--supervise"
 
+SuperviseOption = Annotated[
+    bool, typer.Option(SUPERVISE_FLAG, help="Run in a process of its own, and start it again after a failure.")
+]
+MonitorOption = Annotated[
+    bool | None,
+    typer.Option("--monitor", help="Serve the dashboard and the HTTP API as well.", show_default=False),
+]
+MonitorPortOption = Annotated[
+    int | None,
+    typer.Option("--monitor-port", min=0, max=65_535, help="Port of the monitor. Default: 8321.", show_default=False),
+]
+HooksOption = Annotated[
+    bool | None,
+    typer.Option("--hooks/--no-hooks", help="Deliver alerts, or send nothing. Default: deliver.", show_default=False),
+]
+ReplayOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--replay", help="Read an old log again: alerts are recorded, and delivered to nobody.", show_default=False
+    ),
+]
+ProgressOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--live/--log",
+        help="Show a live table, or a log line now and then. Default: a table where standard error is a terminal.",
+        show_default=False,
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -40,39 +70,12 @@ def run(
     ] = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
-    supervise: Annotated[
-        bool, typer.Option(SUPERVISE_FLAG, help="Run in a process of its own, and start it again after a failure.")
-    ] = False,
-    monitor: Annotated[
-        bool | None,
-        typer.Option("--monitor", help="Serve the dashboard and the HTTP API as well.", show_default=False),
-    ] = None,
-    monitor_port: Annotated[
-        int | None,
-        typer.Option(
-            "--monitor-port", min=0, max=65_535, help="Port of the monitor. Default: 8321.", show_default=False
-        ),
-    ] = None,
-    hooks: Annotated[
-        bool | None,
-        typer.Option(
-            "--hooks/--no-hooks", help="Deliver alerts, or send nothing. Default: deliver.", show_default=False
-        ),
-    ] = None,
-    replay: Annotated[
-        bool | None,
-        typer.Option(
-            "--replay", help="Read an old log again: alerts are recorded, and delivered to nobody.", show_default=False
-        ),
-    ] = None,
-    progress: Annotated[
-        bool | None,
-        typer.Option(
-            "--live/--log",
-            help="Show a live table, or a log line now and then. Default: a table where standard error is a terminal.",
-            show_default=False,
-        ),
-    ] = None,
+    supervise: SuperviseOption = False,
+    monitor: MonitorOption = None,
+    monitor_port: MonitorPortOption = None,
+    hooks: HooksOption = None,
+    replay: ReplayOption = None,
+    progress: ProgressOption = None,
 ) -> int | None:
     """Read events and keep the figures in the database up to date, until the end of the source or Ctrl-C.
 

@@ -61,6 +61,10 @@ class ProjectMachine(Changes):
             at = times[index]
             self.version = versions[index]
             if at > record.newest_at:
+                refusal = self._refusal_of(event)
+                if refusal is not None:  # a dead letter moves no clock
+                    refused.append((index, refusal))
+                    continue
                 memory.advance(at)
                 if memory.is_sweep_due:
                     self.tick()
@@ -80,6 +84,31 @@ class ProjectMachine(Changes):
         record.version = versions[-1]
         self.touched.project = record
         return folded, duplicate, refused
+
+    def _refusal_of(self, event: FoldableEvent) -> ErrorCode | None:
+        """Return why an event cannot be taken for what its labels are."""
+        kind = type(event)
+        if kind is Submitted:
+            question = self.record.questions.get(event.question_id)
+            answer = event.label
+            if (
+                question is not None
+                and question.kind == CATEGORICAL == answer.kind
+                and answer.value in question.classes
+            ):
+                return None
+            labels = [answer]
+        elif kind is Gold:
+            labels = [answer.label for answer in event.answers]
+        elif kind is Reviewed:
+            labels = [event.correction] if event.correction is not None else []
+        else:
+            labels = [event.label] if kind is Adjudicated else []
+        if not labels:
+            return None
+        question = self.memory.question_of(event.question_id)
+        refusals = [self.memory.refusal_of(question, label) for label in labels]
+        return next((refusal for refusal in refusals if refusal is not None), None)
 
     # Submissions
 
@@ -117,7 +146,7 @@ class ProjectMachine(Changes):
         self, event: Submitted, value: str, content: str | None, question: QuestionRecord, at: int, version: int
     ) -> None:
         """Take in a new label; most of what comes does, so lookups that usually succeed stand here as they are."""
-        memory, touched, record = self.memory, self.touched, self.record
+        memory, record = self.memory, self.record
         item = question.items.get(event.item_id)
         if item is None or item.last_at < memory.horizon:
             item = memory.item_of(question, event.item_id, at)
@@ -129,6 +158,7 @@ class ProjectMachine(Changes):
         annotation_id, step, revision, duration = event.annotation_id, event.step, event.revision, event.duration_ms
         item_id, annotator_id, question_id = item.item_id, annotator.annotator_id, question.question_id
         attributes = memory.interned(event.attributes) if event.attributes else None
+        touched = self.touched  # only now: what is forgotten above hands on what was touched before
         item_truth, truth, credit, standing = item.truth, None, None, None
         if item_truth is not None:
             truth, credit = item_truth.judge_answer(value, content)
@@ -190,16 +220,17 @@ class ProjectMachine(Changes):
         self, label: LabelRecord, event: Submitted | Skipped, value: str, content: str | None,
         question: QuestionRecord, at: int, version: int,
     ) -> None:  # fmt: skip
-        item = self.memory.item_of(question, event.item_id, at)
+        seen_at = at if at >= self.memory.horizon else label.first_at
+        item = self.memory.item_of(question, event.item_id, seen_at)
         is_skip = isinstance(event, Skipped)
         self.count(-1, label, question, self.settled_annotator_of(label, question), version)
-        annotator = self.memory.annotator_of(question, event.annotator_id, at)
+        annotator = self.memory.annotator_of(question, event.annotator_id, seen_at)
         if not label.is_skip:
             self.unlearn(label, question, version)
         if item.item_id != label.item_id or is_skip != label.is_skip:
-            self.take_off_item(label, question, at, version)
+            self.take_off_item(label, question, seen_at, version)
             label.item_id, label.is_skip = item.item_id, is_skip
-            self.put_on_item(label, item, question, at, version)
+            self.put_on_item(label, item, question, seen_at, version)
         label.annotator_id, label.step, label.revision = annotator.annotator_id, event.step, event.revision
         label.value, label.content, label.occurred_at, label.duration_ms = value, content, at, event.duration_ms
         label.attributes = self.memory.interned(event.attributes) if event.attributes else None
@@ -215,7 +246,7 @@ class ProjectMachine(Changes):
         if not is_skip:
             self.learn(label, question, version)
         self.write_label(label, question, version)
-        self.touch_item(question, item, at, version)
+        self.touch_item(question, item, seen_at, version)
         if label.credit is not None and not label.is_judged:
             self.judge_first(label, question, annotator, at, version)
         if not is_skip and label.annotation_id in self.record.waiting_reviews:

@@ -83,6 +83,7 @@ class RowMaker:
         item.is_dirty = False
         annotators, top, share = plurality(item.labels)
         truth, skips = item.truth, item.skips
+        kind = question.kind if item.labels or truth else None
         started_at = finished_at = adjudicator = None
         stage = NEW
         if item.labels:
@@ -99,7 +100,7 @@ class RowMaker:
         return (
             self._project_id, question.question_id, item.item_id,
             len(item.labels), annotators, top, share, truth.primary if truth else None,
-            NAMES[truth.standing] if truth else None, question.kind, stage, len(skips) if skips else 0,
+            NAMES[truth.standing] if truth else None, kind, stage, len(skips) if skips else 0,
             adjudicator, started_at, finished_at,
             item.first_at, item.last_at, self._generation, item.version, int(is_gone),
         )  # fmt: skip

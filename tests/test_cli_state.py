@@ -1,0 +1,128 @@
+"""The state on disk: what a recovery directory holds is shown as it is, and taken out only when that is meant."""
+
+import fcntl
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.cli.main import run_arguments
+from flows.recovery import LOCK_NAME
+from flows.recovery_store import inspect_recovery, reset_recovery
+from flows.run import run
+from flows.settings import load_settings
+from schemas.errors import ConfigurationError, IncompatibleStateError
+from tests.support.filling import write_log
+from tests.support.folding import column, fold_log
+from tests.support.logs import LogShape, random_log
+
+LINES = random_log(4, LogShape(events=400))
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The recovery directory of a flow that has read a log to its end."""
+    folder = tmp_path_factory.mktemp("state")
+    path = write_log(folder / "log", LINES)
+    run(
+        load_settings(
+            {"source": f"file:{path}", "clickhouse": f"chdb://{folder}/db", "recovery": folder / "recovery",
+             "until_eof": True, "window_seconds": 300}
+        ).settings
+    )  # fmt: skip
+    yield folder / "recovery"
+
+
+@pytest.fixture
+def copy(ran: Path, tmp_path: Path) -> Path:
+    """A copy of the directory."""
+    copied = tmp_path / "recovery"
+    copied.mkdir()
+    for file in ran.iterdir():
+        (copied / file.name).write_bytes(file.read_bytes())
+    return copied
+
+
+def test_the_contents_are_those_of_the_flow(ran):
+    """Positions, projects and their numbers are those that folding the log gives."""
+    contents, tables = inspect_recovery(ran), fold_log(LINES)
+    [position] = contents.positions
+    assert (position.partition, position.next_offset, position.records_in) == (0, len(LINES), len(LINES))
+    assert position.stream.endswith("/log")
+    assert {project.project_id for project in contents.projects} == {"p0", "p1"}
+    of_project = column(tables, "projects_versions", "labels")
+    assert {(project.project_id,): project.labels for project in contents.projects} == of_project
+    newest = column(tables, "projects_versions", "last_at")
+    assert {(project.project_id,): project.newest_at for project in contents.projects} == newest
+    assert sum(shard.projects for shard in contents.shards) == 2
+    assert contents.snapshot_at is not None and contents.snapshot_at >= contents.manifest.created_at.replace(
+        microsecond=0
+    )
+    assert contents.bytes_on_disk > sum(shard.bytes for shard in contents.shards) > 0
+
+
+def test_the_command_shows_it(ran, capsys):
+    """Inspect prints settings, positions and projects, for people and as JSON, and changes nothing."""
+    before = {file.name: file.read_bytes() for file in ran.iterdir()}
+    assert run_arguments(["state", "inspect", "--recovery", str(ran), "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["made_under"]["window_seconds"] == 300 and told["is_running"] is False
+    assert [project["project_id"] for project in told["projects"]] == ["p0", "p1"]
+    assert run_arguments(["state", "inspect", "--recovery", str(ran)]) == 0
+    assert "window_seconds" in capsys.readouterr().out
+    assert {file.name: file.read_bytes() for file in ran.iterdir()} == before
+
+
+def test_a_reset_is_done_only_when_it_is_meant(copy, capsys):
+    """Without --yes nothing goes; with it all goes but the lock, and the directory is as good as new."""
+    assert run_arguments(["state", "reset", "--recovery", str(copy)]) == 3
+    assert "--yes" in capsys.readouterr().err
+    assert len(list(copy.iterdir())) == 3
+    assert run_arguments(["state", "reset", "--recovery", str(copy), "--yes"]) == 0
+    assert [file.name for file in copy.iterdir()] == [LOCK_NAME]
+    assert run_arguments(["state", "inspect", "--recovery", str(copy)]) == 3
+
+
+def test_a_directory_in_use_is_told_and_not_reset(copy):
+    """While a flow holds the lock, inspect says so and reset refuses."""
+    with (copy / LOCK_NAME).open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert inspect_recovery(copy).is_running
+        with pytest.raises(ConfigurationError, match="a flow is running"):
+            reset_recovery(copy)
+    assert not inspect_recovery(copy).is_running
+
+
+def test_what_is_no_recovery_directory_is_left_alone(tmp_path):
+    """Reset touches nothing in a directory that no flow has made."""
+    (tmp_path / "precious").write_text("data")
+    for path in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(ConfigurationError, match="is not a recovery directory"):
+            reset_recovery(path)
+    assert (tmp_path / "precious").exists()
+
+
+def test_a_damaged_store_is_told(copy):
+    """A store that cannot be read is a plain error, not a traceback."""
+    [store] = copy.glob("part-*.sqlite3")
+    data = bytearray(store.read_bytes())
+    data[:100] = bytes(100)
+    store.write_bytes(data)
+    with pytest.raises(IncompatibleStateError, match="cannot be read"):
+        inspect_recovery(copy)
+
+
+def test_only_complete_snapshots_count(copy):
+    """What an epoch has written that was never completed is not shown."""
+    [store] = copy.glob("part-*.sqlite3")
+    before = inspect_recovery(copy)
+    with sqlite3.connect(store) as connection:
+        connection.execute(
+            "INSERT INTO snaps (step_id, state_key, snap_epoch, ser_change) "
+            "SELECT step_id, state_key, 1000000, x'00' FROM snaps"
+        )
+    connection.close()
+    after = inspect_recovery(copy)
+    assert (after.positions, after.projects) == (before.positions, before.projects)
