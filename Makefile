@@ -62,7 +62,7 @@ ifneq (,$(findstring --source,$(ARGS)))
 else
 	@rm -rf $(DEMO_DATA)
 	@$(IN_FOREGROUND) $(BIN)/labelpulse run --source $(DEMO_SOURCE) --clickhouse "chdb://$(CURDIR)/$(DEMO_DATA)" \
-	  --until-eof $(ARGS)
+	  --until-eof --monitor $(ARGS)
 endif
 
 test: $(STAMP)  ## Run the unit tests

@@ -60,6 +60,8 @@ class RunState:
         Each project's clock, in microseconds since the epoch.
     records_expected
         Length of the log where it is known beforehand (a simulated stream); None else.
+    monitor_url
+        Where the monitor is, if it is served.
     started_at
         Monotonic seconds when the run began.
     """
@@ -77,6 +79,7 @@ class RunState:
     drifts: deque[DriftSeen] = field(default_factory=lambda: deque(maxlen=DRIFTS_SHOWN_MAX))
     clocks: dict[str, int] = field(default_factory=dict)
     records_expected: int | None = None
+    monitor_url: str = ""
     started_at: float = field(default_factory=time.monotonic)
 
     def add_drift(self, drift: DriftSeen) -> None:

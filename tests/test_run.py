@@ -4,15 +4,18 @@ import json
 import signal
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
+from schemas.policy import default_policy
 from schemas.rows import TABLES
 from sinks.clickhouse.client import connect
 from tests.support.command import call, query, start
-from tests.support.folding import fold_log, merge_rows
+from tests.support.folding import FOLD_SETTINGS, fold_log, merge_rows
 from tests.support.logs import LogShape, random_log
 
+DEFAULTS = replace(FOLD_SETTINGS, has_consensus=True, has_agreement=True, has_estimates=True, policy=default_policy())
 LEFT_OUT = ("progress_versions", "dead_letters_versions", "projects_versions")
 """Tables whose keys or values name the stream."""
 
@@ -50,7 +53,7 @@ def test_the_database_holds_the_rows_of_the_fold(log, tmp_path):
     path, lines = log
     dsn = f"chdb://{tmp_path}/db"
     call("run", "--source", f"file:{path}", "--clickhouse", dsn, "--recovery", tmp_path / "recovery", "--until-eof")
-    assert alike(stored(dsn)) == alike(fold_log(lines))
+    assert alike(stored(dsn)) == alike(fold_log(lines, settings=DEFAULTS))
     [progress] = query("progress", dsn)
     parts = ("folded", "duplicate", "late", "dead")
     assert progress["events_in"] == len(lines) == sum(progress[part] for part in parts)
@@ -73,7 +76,7 @@ def test_a_run_resumed_after_a_drain_goes_on_where_it_was(log, tmp_path):
     with path.open("ab") as file:
         file.write(b"\n".join(lines[half:]) + b"\n")
     call("run", "--source", f"file:{path}", "--clickhouse", dsn, "--recovery", recovery, "--until-eof")
-    assert alike(stored(dsn)) == alike(fold_log(lines))
+    assert alike(stored(dsn)) == alike(fold_log(lines, settings=DEFAULTS))
 
 
 def wait_for_line(process, text):

@@ -95,6 +95,8 @@ class LiveDisplay:
         parts: list[RenderableType] = [
             Text.assemble((word, "dim"), place, no_wrap=True, overflow="ellipsis") for word, place in self._places
         ]
+        if state.monitor_url:
+            parts.append(Text.assemble(("open ", "dim"), (state.monitor_url, "bold underline")))
         parts.append(Columns(_cells(state, rate=rate), width=CELL_WIDTH))
         if state.records_expected:
             bar = ProgressBar(total=state.records_expected, completed=state.records_read)
@@ -216,6 +218,8 @@ class LogDisplay:
             "dead": state.dead,
             "rows_written": state.rows_written,
         }
+        if state.monitor_url:
+            fields["monitor"] = state.monitor_url
         if state.notice:
             fields["notice"] = state.notice
         self._log.info("progress", **{name: value for name, value in fields.items() if value is not None})

@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
 
 
 EXIT_CODE_MEANINGS = {
-    ExitCode.OK: "done; for run and gateway, also after Ctrl-C or SIGTERM",
+    ExitCode.OK: "done; for run, gateway and monitor, also after Ctrl-C or SIGTERM",
     ExitCode.FAILED: "failed while it ran; for doctor and audit, a check failed",
     ExitCode.USAGE: "the command line is wrong",
     ExitCode.REFUSED: "refused, nothing read: a setting, file, database or store does not fit",

@@ -41,10 +41,20 @@ def query(
     project: Annotated[str | None, typer.Option("--project", metavar="P", help="One project only.")] = None,
     question: Annotated[str | None, typer.Option("--question", metavar="Q", help="One question only.")] = None,
     annotator: Annotated[str | None, typer.Option("--annotator", metavar="A", help="One annotator only.")] = None,
+    item: Annotated[str | None, typer.Option("--item", metavar="I", help="One item only.")] = None,
     since: Annotated[
         str | None, typer.Option("--since", metavar="TIME", help="From this time on, as in 2026-01-05T09:00:00Z.")
     ] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time.")] = None,
+    split_by: Annotated[
+        str | None, typer.Option("--slice", metavar="NAME", help="Attribute to split by, such as team.")
+    ] = None,
+    bucket_seconds: Annotated[
+        int | None, typer.Option("--bucket-seconds", min=1, help="Length of a bucket of the trends. Default: 3600.")
+    ] = None,
+    hours: Annotated[
+        int | None, typer.Option("--hours", min=1, help="How many hours count as now. Default: 24.")
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, help=f"Most rows. Default: all, in a table {TABLE_ROWS_DEFAULT}.")
     ] = None,
@@ -57,7 +67,7 @@ def query(
     Examples:
       labelpulse query
       labelpulse query annotators --project sentiment
-      labelpulse query annotator-windows --since 2026-01-05 --format json
+      labelpulse query trend --bucket-seconds 86400 --format json
       labelpulse query items --format parquet > items.parquet
     """
     if name is None:
@@ -66,7 +76,10 @@ def query(
         _describe(name)
     else:
         settings = settings_from(config=config, overrides=overrides, clickhouse=clickhouse).settings
-        asked = {"project": project, "question": question, "annotator": annotator, "since": since, "until": until}
+        asked = {
+            "project": project, "question": question, "annotator": annotator, "item": item, "since": since,
+            "until": until, "slice": split_by, "bucket_seconds": bucket_seconds, "hours": hours,
+        }  # fmt: skip
         _answer(name, dsn=settings.clickhouse, form=form, limit=limit, parameters=asked)
 
 
@@ -88,7 +101,7 @@ def _describe(name: str) -> None:
     output_console().print(table)
 
 
-def _answer(name: str, *, dsn: str, form: QueryFormat, limit: int | None, parameters: dict[str, str | None]) -> None:
+def _answer(name: str, *, dsn: str, form: QueryFormat, limit: int | None, parameters: dict[str, Any]) -> None:
     from flows.cli.database import opened_for_reading
     from monitor.queries.run import find_query, run_query
 

@@ -1,5 +1,6 @@
 """All named queries."""
 
+from monitor.queries.alerting import QUERIES_OF_ALERTS
 from monitor.queries.named import NamedQuery
 from monitor.queries.of_statistics import QUERIES_OF_STATISTICS
 from monitor.queries.of_views import QUERIES_OF_VIEWS
@@ -14,6 +15,7 @@ QUERIES: dict[str, NamedQuery] = {
     for query in (
         *QUERIES_OF_VIEWS,
         *QUERIES_OF_STATISTICS,
+        *QUERIES_OF_ALERTS,
         *QUERIES_OF_OVERVIEWS,
         *QUERIES_OF_TRENDS,
         *QUERIES_OF_SLICES,

@@ -9,6 +9,8 @@ from monitor.queries.columns import COLUMNS
 from schemas.errors import ConfigurationError
 
 DATABASE = "{database:Identifier}"
+IN_SCOPE = "(empty({scope:Array(String)}) OR has({scope:Array(String)}, project_id))"
+"""Holds for the projects that whoever asks may see; an empty scope is all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,16 @@ class Parameter:
         What stands for it if it is not given.
     meaning
         What it does, in a few words.
+    minimum, maximum
+        Least and greatest whole number.
     """
 
     name: str
     type: str
     default: str | int
     meaning: str
+    minimum: int = 0
+    maximum: int = 10_000_000
 
     @property
     def placeholder(self) -> str:
@@ -47,19 +53,18 @@ class Parameter:
         """
         try:
             if self.type == "UInt64":
-                return _whole_number(value)
+                return self._whole_number(value)
             return str(value) if self.type == "String" else _timestamp(value)
         except ValueError as error:
             raise ConfigurationError(
                 f"{value!r} is no value for {self.name}: {error}", remedy=f"give {self.meaning}"
             ) from error
 
-
-def _whole_number(value: Any) -> int:
-    number = int(value)
-    if number < 0:
-        raise ValueError("it is negative")
-    return number
+    def _whole_number(self, value: Any) -> int:
+        number = int(value)
+        if not self.minimum <= number <= self.maximum:
+            raise ValueError(f"it is not from {self.minimum} to {self.maximum:,}")
+        return number
 
 
 def _timestamp(value: Any) -> str:
@@ -68,10 +73,14 @@ def _timestamp(value: Any) -> str:
         if isinstance(value, datetime) or len(value) > len("2026-01-05"):
             raise ValueError("it has no zone, such as a trailing Z")
         moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return min(max(moment, _EARLIEST), _LATEST).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
+
+_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2299, 1, 1, tzinfo=UTC)
+"""The database's timestamps reach no further."""
 
 _MOMENT = "DateTime64(6, 'UTC')"
+ITEM = Parameter("item", "String", "", "one item")
 PROJECT = Parameter("project", "String", "", "one project")
 QUESTION = Parameter("question", "String", "", "one question")
 ANNOTATOR = Parameter("annotator", "String", "", "one annotator")
@@ -82,8 +91,12 @@ UNTIL = Parameter(
     "until", _MOMENT, "2299-01-01 00:00:00", "the time before which, as in 2026-01-06 or 2026-01-05T17:00:00Z"
 )
 LIMIT = Parameter("limit", "UInt64", 0, "the most rows; 0 for all")
+OFFSET = Parameter("offset", "UInt64", 0, "how many rows to leave out at the beginning")
+BUCKET_SECONDS = Parameter("bucket_seconds", "UInt64", 3600, "the length of a bucket of time, in seconds", minimum=1)
+SLICE = Parameter("slice", "String", "", "the attribute to split by, such as team or language")
+HOURS = Parameter("hours", "UInt64", 24, "how many hours of the project's clock count as now", minimum=1)
 
-_IDENTIFIERS = {PROJECT: "project_id", QUESTION: "question_id", ANNOTATOR: "annotator_id"}
+_IDENTIFIERS = {PROJECT: "project_id", QUESTION: "question_id", ANNOTATOR: "annotator_id", ITEM: "item_id"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,11 @@ class NamedQuery:
     sql: str
     parameters: Mapping[str, Parameter]
     columns: Mapping[str, str]
+
+    @property
+    def is_scoped(self) -> bool:
+        """Whether its rows belong to projects, so that whoever may see some projects only can be given those."""
+        return "{scope:" in self.sql
 
 
 def named_query(
@@ -139,29 +157,72 @@ def named_query(
     expressions
         How columns are computed that the view does not have as they are.
     """
-    conditions = [
-        f"({parameter.placeholder} = '' OR {_IDENTIFIERS[parameter]} = {parameter.placeholder})"
-        for parameter in identifiers
-    ]
-    if time is not None:
-        conditions += [f"{time} >= {SINCE.placeholder}", f"{time} < {UNTIL.placeholder}"]
-    parameters = (*identifiers, *((SINCE, UNTIL) if time is not None else ()), LIMIT)
+    parameters = (*identifiers, *((SINCE, UNTIL) if time is not None else ()))
+    return written_query(
+        name,
+        title,
+        sql=_sql(view, _selected(columns, expressions or {}), conditions(identifiers, time=time)),
+        order=order,
+        parameters=parameters,
+        columns=columns,
+    )
+
+
+def written_query(
+    name: str,
+    title: str,
+    *,
+    sql: str,
+    order: tuple[str, ...],
+    columns: tuple[str, ...],
+    parameters: tuple[Parameter, ...] = (),
+) -> NamedQuery:
+    """Return a query of its own SQL, to which order, limit and offset are added.
+
+    Parameters
+    ----------
+    sql
+        One SELECT without ORDER BY and LIMIT.
+    order
+        What the rows are sorted by: enough of it to leave no choice.
+    columns
+        Columns of the result, as in the SELECT.
+    parameters
+        What may be asked for, beside limit and offset.
+    """
+    all_parameters = (*parameters, LIMIT, OFFSET)
+    tail = f"ORDER BY {', '.join(order)}\nLIMIT {LIMIT.placeholder} OFFSET {OFFSET.placeholder}"
     return NamedQuery(
         name=name,
         title=title,
-        sql=_sql(view, _selected(columns, expressions or {}), conditions, order),
-        parameters={parameter.name: parameter for parameter in parameters},
+        sql=f"{sql}\n{tail}",
+        parameters={parameter.name: parameter for parameter in all_parameters},
         columns={column: COLUMNS[column] for column in columns},
     )
+
+
+def conditions(identifiers: tuple[Parameter, ...], *, time: str | None = None) -> list[str]:
+    """Return the conditions of a WHERE: the scope, each identifier that is given, and a range of time."""
+    chosen = [
+        f"({parameter.placeholder} = '' OR {_IDENTIFIERS[parameter]} = {parameter.placeholder})"
+        for parameter in identifiers
+    ]
+    scope = [IN_SCOPE] if PROJECT in identifiers else []
+    times = [f"{time} >= {SINCE.placeholder}", f"{time} < {UNTIL.placeholder}"] if time is not None else []
+    return [*scope, *chosen, *times]
+
+
+def where(identifiers: tuple[Parameter, ...], *, time: str | None = None) -> str:
+    """Return a WHERE clause of `conditions`."""
+    return "WHERE " + " AND ".join(conditions(identifiers, time=time))
 
 
 def _selected(columns: tuple[str, ...], expressions: Mapping[str, str]) -> list[str]:
     return [f"{expressions[name]} AS `{name}`" if name in expressions else f"`{name}`" for name in columns]
 
 
-def _sql(view: str, selected: list[str], conditions: list[str], order: tuple[str, ...]) -> str:
+def _sql(view: str, selected: list[str], found: list[str]) -> str:
     lines = ["SELECT", ",\n".join(f"    {column}" for column in selected), f"FROM {DATABASE}.{view}"]
-    if conditions:
-        lines.append("WHERE " + "\n  AND ".join(conditions))
-    lines += [f"ORDER BY {', '.join(order)}", f"LIMIT {LIMIT.placeholder}"]
+    if found:
+        lines.append("WHERE " + "\n  AND ".join(found))
     return "\n".join(lines)

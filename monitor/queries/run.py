@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -74,6 +74,8 @@ def run_query(
     format: str,
     database: str | None = None,
     parameters: Mapping[str, Any] | None = None,
+    scope: Collection[str] = (),
+    seconds_max: int = 0,
 ) -> bytes:
     """Ask a named question and return the result in a format.
 
@@ -91,6 +93,10 @@ def run_query(
         Name of the database; the client's by default.
     parameters
         Values by name of parameter; None is as if it were not given.
+    scope
+        Projects whose rows may be shown; empty for all. A query whose rows belong to no project takes no scope.
+    seconds_max
+        The database gives up after so many seconds; 0 for no limit.
 
     Raises
     ------
@@ -109,7 +115,10 @@ def run_query(
     if bound[LIMIT.name] == LIMIT.default:
         bound[LIMIT.name] = ROWS_MAX + 1
         settings.append(_WHOLE_SETTINGS)
-    bound["database"] = database or client.database or ""
+    if seconds_max:
+        settings.append(f"max_execution_time = {int(seconds_max)}")
+    assert query.is_scoped or not scope, "rows of no project would be shown to somebody who may see some projects only"
+    bound |= {"database": database or client.database or "", "scope": list(scope)}
     try:
         return client.raw_query(f"{query.sql}\nSETTINGS {', '.join(settings)}", bound, fmt=FORMATS[format])
     except ClickHouseError as error:

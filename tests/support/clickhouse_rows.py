@@ -23,15 +23,17 @@ _TEXT = {
     "step": "annotate", "label": "yes", "truth": "yes", "stream": "log", "part": "source", "signal": "accuracy",
     "detector": "adwin", "direction": "worse", "stage": "decode", "error_code": "not_json", "error": "no JSON",
     "payload": b"{", "review_id": "v", "reviewer_id": "r", "decision": "accept", "level": "nominal",
+    "alert_id": "c", "rule": "drift", "severity": "warning", "label_class": "", "state": "firing",
+    "summary": "errors", "evidence": "{}", "action": "check", "hooks": "", "hook": "log",
     "consensus": "yes", "status": "settled", "posterior": {"yes": 0.9}, "option": "yes", "other_annotator_id": "x",
     "attributes": {"team": "red"},
 }  # fmt: skip
-_TIMES = ("occurred_at", "first_at", "last_at", "window_start", "clock_at", "detected_at", "changed_at")
+_TIMES = ("fired_at", "occurred_at", "first_at", "last_at", "window_start", "clock_at", "detected_at", "changed_at")
 _MISSING = (
     "accuracy", "score", "duration_ms_p", "decayed_", "adaptive_low", "adaptive_high", "top_", "before", "after",
     "truth_standing", "kind", "adjudicator_id", "started_at", "finished_at", "correction", "agreement", "leniency",
     "waiting_ms_p", "estimate_", "fast_", "longest_run_label", "alpha", "ac1", "percent", "kappa", "confidence",
-    "deviation",
+    "deviation", "false_alarm", "resolved_at", "first_attempt_at", "last_attempt_at", "status_code",
 )  # fmt: skip
 
 

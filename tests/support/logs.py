@@ -77,7 +77,7 @@ def _event(rng: random.Random, index: int, shape: LogShape) -> dict[str, Any]:
 
 
 def _workflow_event(rng: random.Random, shape: LogShape) -> dict[str, Any]:
-    """Return what a workflow of several steps adds: skips, reviews, decisions, withdrawn gold, other kinds of labels."""
+    """Return what a workflow of several steps adds: skips, reviews, decisions, withdrawn gold, ratings."""
     target, duration = _target(rng, shape), rng.choice((None, rng.randrange(500, 9000)))
     kind = rng.random()
     if kind < 0.2:

@@ -93,9 +93,12 @@ def _take(event: Any, world: World) -> None:
         if isinstance(event, ItemAdjudicated):
             if key not in world.adjudications or at >= world.adjudications[key].occurred_at:
                 world.adjudications[key] = event
-        elif isinstance(event, GoldSet | GoldWithdrawn) or getattr(event, "expected", None) is not None:
-            if key not in world.gold or at >= world.gold[key][0]:
-                world.gold[key] = at, event
+        elif _is_about_gold(event) and (key not in world.gold or at >= world.gold[key][0]):
+            world.gold[key] = at, event
+
+
+def _is_about_gold(event: Any) -> bool:
+    return isinstance(event, GoldSet | GoldWithdrawn) or getattr(event, "expected", None) is not None
 
 
 class _Counting:
@@ -175,8 +178,15 @@ class _Counting:
         )  # fmt: skip
 
     def _reviews(
-        self, project: str, question: str, annotation: str, last: Any, credit: float | None, answers: list, reviews: list
-    ) -> None:
+        self,
+        project: str,
+        question: str,
+        annotation: str,
+        last: Any,
+        credit: float | None,
+        answers: list,
+        reviews: list,
+    ) -> None:  # fmt: skip
         mine = self.of_annotator[project, question, last.annotator_id]
         first = min(reviews, key=lambda review: review.occurred_at)
         start = microseconds(first.occurred_at) // WINDOW * WINDOW
@@ -205,7 +215,8 @@ class _Counting:
             self.figures.reviews[project, question, annotation, review.event_id] = (
                 last.item_id, last.annotator_id, review.reviewer_id, review.decision,
                 _text(review.correction) if review.correction else None, int(review is first),
-                None if agreement is None else round(agreement, 6), microseconds(review.occurred_at), review.duration_ms,
+                None if agreement is None else round(agreement, 6), microseconds(review.occurred_at),
+                review.duration_ms,
             )  # fmt: skip
 
     def _work(self, project: str, question: str, event: Any, *, at: int | None = None) -> None:

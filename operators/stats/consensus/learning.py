@@ -115,6 +115,8 @@ class Learner:
     def undecided(self, slots: np.ndarray) -> np.ndarray:
         """Which of the slots another evaluation might change: some model is less sure than ``settled_probability``."""
         sure = np.ones(len(slots), bool)
+        if not self.classes:
+            return ~sure
         for column in (self.items.full, self.items.one):
             held = column[slots, : len(self.classes)]
             sure &= held.max(axis=1) >= self.settings.settled_probability * held.sum(axis=1, dtype=float)

@@ -1,0 +1,71 @@
+"""Puts the monitor together from settings: connection, tokens, address, and where people's actions go."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from clickhouse_connect.driver.client import Client
+
+from flows.settings import Settings
+from monitor.api.access import TokenBook, read_tokens
+from monitor.api.application import create_app
+from monitor.server import LOOPBACK_NAMES, MonitorServer, is_loopback
+from schemas.control import CONTROL_FILE
+from schemas.errors import ConfigurationError, UnavailableError
+from sinks.clickhouse.client import connect
+
+
+def monitor_server(settings: Settings, *, opened: Callable[[], Client] | None = None) -> MonitorServer:
+    """Return a monitor that is ready to be started.
+
+    Parameters
+    ----------
+    settings
+        Address, tokens, database.
+    opened
+        Opens a connection to the database; by default to the settings' one.
+
+    Raises
+    ------
+    ConfigurationError
+        If the address is not of this machine only and there are no tokens, or a token is wrong.
+    UnavailableError
+        If the port is taken.
+    """
+    tokens = read_tokens(settings.monitor_tokens, token=settings.monitor_token)
+    host = settings.monitor_host
+    _require_tokens(host, tokens)
+    app = create_app(
+        opened or (lambda: connect(settings.clickhouse)),
+        tokens=tokens,
+        hosts=LOOPBACK_NAMES if tokens.is_open else (),
+        write_control=control_writer(settings),
+        requests_per_second=settings.monitor_requests_per_second,
+    )
+    return MonitorServer(app, host=host, port=settings.monitor_port)
+
+
+def _require_tokens(host: str, tokens: TokenBook) -> None:
+    if tokens.is_open and not is_loopback(host):
+        raise ConfigurationError(
+            f"the monitor would show everything to anybody who reaches {host}",
+            remedy="name a file of tokens with --set monitor_tokens=FILE, or listen at 127.0.0.1",
+        )
+
+
+def control_writer(settings: Settings) -> Callable[[bytes], None] | None:
+    """Return what appends control events to the file in the recovery directory; None without one."""
+    if settings.recovery is None:
+        return None
+    path = settings.recovery / CONTROL_FILE
+    return lambda event: _append(path, event)
+
+
+def _append(path: Path, event: bytes) -> None:
+    try:
+        with path.open("ab") as file:
+            file.write(event + b"\n")
+    except OSError as error:
+        raise UnavailableError(
+            f"the action cannot be written to {path}: {error.strerror}",
+            remedy="name the recovery directory of the flow with --recovery",
+        ) from error

@@ -1,0 +1,1 @@
+"""The HTTP API: named queries, live updates and people's actions."""
