@@ -26,7 +26,7 @@ IMPORTED_AS = {
     "pyyaml": "yaml",
 }
 NOT_IMPORTED = {"tzdata", "chdb", "httptools", "uvloop"}
-"""Needed at run time without being imported by us: time zone data, the engine behind clickhouse-connect, what uvicorn uses."""
+"""Needed at run time without being imported by us: time zone data, an engine, what uvicorn runs on."""
 BROUGHT_ALONG = {"pydantic_core"}
 """Imported by us, and part of a dependency's public face."""
 
