@@ -1,6 +1,7 @@
 """All named queries."""
 
 from monitor.queries.alerting import QUERIES_OF_ALERTS
+from monitor.queries.cycles import QUERIES_OF_CYCLES
 from monitor.queries.named import NamedQuery
 from monitor.queries.of_statistics import QUERIES_OF_STATISTICS
 from monitor.queries.of_views import QUERIES_OF_VIEWS
@@ -21,6 +22,7 @@ QUERIES: dict[str, NamedQuery] = {
         *QUERIES_OF_SLICES,
         *QUERIES_OF_WORKFLOW,
         *QUERIES_OF_REVIEWING,
+        *QUERIES_OF_CYCLES,
     )
 }
 """Named queries by name."""
