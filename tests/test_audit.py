@@ -98,6 +98,7 @@ TAMPERED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_figure_that_was_changed_is_found_in_every_view(engine, tmp_path):
     """One figure of one row changed in each view: the audit finds these, names them, and nothing else."""
     lines = random_log(1, WORKFLOW)
@@ -114,6 +115,7 @@ def test_a_figure_that_was_changed_is_found_in_every_view(engine, tmp_path):
     assert {table.view: table.differing for table in report.tables if table.differences} == dict.fromkeys(TAMPERED, 1)
 
 
+@pytest.mark.slow
 def test_rows_too_few_and_too_many_are_found(engine, tmp_path):
     """A row that ceased and one that nobody earned are both told, with their keys."""
     audited(engine, tmp_path / "log", random_log(1, LogShape(events=200)))
@@ -192,6 +194,7 @@ def test_every_column_is_compared_or_named(view):
     assert {name.removesuffix("_versions") for name in TABLES} == set(KEYS) | named
 
 
+@pytest.mark.slow
 def test_the_command_tells_and_ends_with_its_code(engine, tmp_path, capsys):
     """No difference: exit code 0; a difference: 1, with the figure by both accounts; no log: 3."""
     path = tmp_path / "log"

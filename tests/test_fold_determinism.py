@@ -13,8 +13,11 @@ FULL = replace(FOLD_SETTINGS, has_consensus=True, has_agreement=True, has_estima
 SHORT_MEMORY = replace(FULL, retention=HOUR, annotator_retention=2 * HOUR, judgement_age_max=HOUR // 2)
 
 
+MORE = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8)]
+
+
 @pytest.mark.parametrize("settings", [FULL, SHORT_MEMORY], ids=["long memory", "short memory"])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, *MORE])
 @pytest.mark.parametrize("is_workflow", [False, True], ids=["labels", "workflow"])
 def test_rows_do_not_depend_on_how_the_log_is_cut(seed, settings, is_workflow):
     """Cuts of 1, 7, 1,000 and random give the same rows in all tables, versions included."""
@@ -34,7 +37,7 @@ def test_rows_do_not_depend_on_how_the_log_is_cut(seed, settings, is_workflow):
 
 
 @pytest.mark.parametrize("settings", [FULL, SHORT_MEMORY], ids=["long memory", "short memory"])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *MORE])
 def test_rows_do_not_depend_on_restarts(seed, settings):
     """Writing the state to bytes and reading it back at any time changes no row."""
     lines = random_log(seed, LogShape(events=500, is_workflow=bool(seed % 2)))
@@ -60,7 +63,7 @@ def test_generations_do_not_collide():
             assert new[table][key][-3] == 1 and new[table][key][-2] - row[-2] == 2**48
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, *MORE])
 def test_late_corrections_do_not_depend_on_how_the_log_is_cut(seed):
     """With disorder longer than the retention, corrections of what is about to be forgotten give the same rows too."""
     lines = random_log(seed, LogShape(events=500, disorder_seconds=6000, is_workflow=True))

@@ -64,6 +64,7 @@ def guarded(database: tuple[str, Path], tokens: TokenBook, control: list[bytes])
         yield caller
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUERIES)
 def test_every_query_answers_in_every_format(monitor: Caller, name: str) -> None:
     """JSON, CSV, Arrow and Parquet hold as many rows, with the columns of the query."""

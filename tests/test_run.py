@@ -60,6 +60,7 @@ def test_the_database_holds_the_rows_of_the_fold(log, tmp_path):
     assert len(query("dead-letters", dsn, "--limit", "100000")) == progress["dead"] + progress["late"]
 
 
+@pytest.mark.slow
 def test_a_run_resumed_after_a_drain_goes_on_where_it_was(log, tmp_path):
     """SIGTERM ends a run with exit code 0; lines appended later are read by the next run, and no line twice."""
     path, lines = log

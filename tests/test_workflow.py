@@ -65,13 +65,10 @@ def test_each_step_is_measured_in_its_windows(dsn):
 def test_items_are_followed_from_their_first_label_to_their_end(dsn):
     """Items begun, finished and in flight, and how long they took."""
     rows = {row["bucket_start"][11:16]: row for row in query("cycle-times", dsn, "--bucket-seconds", "900")}
-    assert (rows["08:00"]["items_started"], rows["08:00"]["items_finished"], rows["08:00"]["items_in_flight"]) == (
-        4,
-        1,
-        3,
-    )
+    names = ("items_started", "items_finished", "items_in_flight")
+    assert [rows["08:00"][name] for name in names] == [4, 1, 3]
     last = rows["08:30"]
-    assert (last["items_started"], last["items_finished"], last["items_in_flight"]) == (0, 2, 1)
+    assert [last[name] for name in names] == [0, 2, 1]
     assert last["cycle_seconds_p50"] in (2400, 2400.0) and last["cycle_seconds_p90"] == 2400
     [workflow] = query("workflow", dsn)
     assert [workflow[name] for name in ("items_labelled", "items_reviewed", "items_adjudicated")] == [4, 3, 2]
@@ -87,7 +84,7 @@ def test_reviewers_are_held_against_the_experts(dsn):
 
 def test_a_correction_is_a_truth_of_lower_standing(dsn):
     """The fixed label is held against its correction, which is no evidence for accuracy; adjudication is."""
-    labels = {row["annotation_id"]: row for row in query("labels", dsn)}
+    labels = {row["annotation_id"]: row for row in query("label-facts", dsn)}
     shown = {name: (row["truth"], row["score"], row["truth_standing"]) for name, row in labels.items()}
     assert shown["a3"] == ("no", 0.0, "correction") and shown["a1"] == ("no", 0.0, "adjudication")
     annotators = {row["annotator_id"]: row for row in query("annotators", dsn)}

@@ -163,7 +163,7 @@ COLUMNS: dict[str, str] = {
     "share": "share of this label among the annotator's labels of items with this truth, 0 to 1",
     "rework_rate": "share of the labels with more than one revision, 0 to 1",
     "waiting_ms_p50": "median waiting time before the step, in milliseconds, within 4 %; null without any",
-    "waiting_ms_p90": "90 % quantile of the waiting time before the step, in milliseconds, within 4 %; null without any",
+    "waiting_ms_p90": "90 % quantile of the waiting time before the step, in milliseconds, within 4 %",
     "share_given": "share of judged labels that give the class, 0 to 1",
     "share_true": "share of judged labels whose item has the class, 0 to 1",
     "shared_items": "items that both annotators labelled",

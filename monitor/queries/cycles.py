@@ -2,8 +2,10 @@
 
 from monitor.queries.intervals import share
 from monitor.queries.named import (
+    ANNOTATOR,
     BUCKET_SECONDS,
     DATABASE,
+    ITEM,
     PROJECT,
     QUESTION,
     SINCE,
@@ -18,6 +20,45 @@ _BY_QUESTION = (PROJECT, QUESTION)
 _SECONDS = "seconds, is_finish"
 
 QUERIES_OF_CYCLES: tuple[NamedQuery, ...] = (
+    named_query(
+        "label-facts",
+        "each label in force with what is held against it, of which standing, and its attributes",
+        view="labels",
+        columns=(
+            "project_id", "question_id", "item_id", "annotation_id", "annotator_id", "step", "revision", "label",
+            "truth", "truth_standing", "score", "duration_ms", "occurred_at", "first_at", "attributes",
+        ),
+        identifiers=(PROJECT, QUESTION, ITEM, ANNOTATOR),
+        time="occurred_at",
+        order=("project_id", "question_id", "item_id", "annotation_id"),
+    ),
+    named_query(
+        "annotator-reviews",
+        "what reviewers made of each annotator's labels: accepted, fixed, rejected, reworked; and skips",
+        view="annotators",
+        columns=(
+            "project_id", "question_id", "annotator_id", "labels", "reviews", "accepted", "fixed", "rejected",
+            "first_reviews", "first_accepted", "acceptance", "reworked", "rework_rate", "corrected_labels",
+            "corrected_score", "skips", "skips_in_a_row",
+        ),
+        expressions={
+            "acceptance": share("first_accepted", "first_reviews"),
+            "rework_rate": share("reworked", "labels"),
+        },
+        identifiers=(PROJECT, QUESTION, ANNOTATOR),
+        order=("project_id", "question_id", "annotator_id"),
+    ),
+    named_query(
+        "item-stages",
+        "how far each item has come in the workflow",
+        view="items",
+        columns=(
+            "project_id", "question_id", "item_id", "kind", "stage", "labels", "skips", "truth", "truth_standing",
+            "started_at", "finished_at",
+        ),
+        identifiers=(PROJECT, QUESTION, ITEM),
+        order=("project_id", "question_id", "item_id"),
+    ),
     named_query(
         "step-windows",
         "each step of the workflow in each window: done, time spent, waiting, rework, first-pass acceptance",

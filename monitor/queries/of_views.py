@@ -31,9 +31,7 @@ QUERIES_OF_VIEWS: tuple[NamedQuery, ...] = (
             "project_id", "question_id", "annotator_id", "labels", *_ACCURACY,
             "judgements", "accuracy_decayed", "decayed_low", "decayed_high",
             "accuracy_adaptive", "adaptive_low", "adaptive_high", "adaptive_judgements",
-            "timed_labels", "duration_ms_p50", "duration_ms_p90", "drifts", "reviews", "accepted", "fixed", "rejected",
-            "first_reviews", "first_accepted", "reworked", "corrected_labels", "corrected_score", "skips",
-            "first_at", "last_at",
+            "timed_labels", "duration_ms_p50", "duration_ms_p90", "drifts", "first_at", "last_at",
         ),
         identifiers=_BY_ANNOTATOR,
         time=_LAST_AT,
@@ -91,7 +89,6 @@ QUERIES_OF_VIEWS: tuple[NamedQuery, ...] = (
         view="items",
         columns=(
             "project_id", "question_id", "item_id", "labels", "annotators", "top_label", "top_share", "truth",
-            "truth_standing", "kind", "stage", "skips", "started_at", "finished_at",
             "first_at", "last_at",
         ),
         identifiers=_BY_ITEM,
@@ -104,7 +101,7 @@ QUERIES_OF_VIEWS: tuple[NamedQuery, ...] = (
         view="labels",
         columns=(
             "project_id", "question_id", "item_id", "annotation_id", "annotator_id", "step", "revision", "label",
-            "truth", "score", "duration_ms", "occurred_at", "first_at", "truth_standing", "attributes",
+            "truth", "score", "duration_ms", "occurred_at", "first_at",
         ),
         identifiers=(*_BY_ITEM, ANNOTATOR),
         time="occurred_at",

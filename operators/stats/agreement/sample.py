@@ -57,4 +57,8 @@ class Sample(msgspec.Struct, array_like=True, gc=False):
             units = distance_unit(distance, label, other)
             if units:
                 key = group * 64 + other_group if group < other_group else other_group * 64 + group
-                between[key] = between.get(key, 0) + sign * units
+                total = between.get(key, 0) + sign * units
+                if total:
+                    between[key] = total
+                else:
+                    del between[key]
