@@ -44,6 +44,7 @@ def asked(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
     return code, *capfd.readouterr()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUERIES)
 def test_every_query_gives_an_array_of_objects(name: str, dsn: str, capfd: pytest.CaptureFixture[str]) -> None:
     """JSON is one array; each object has the columns of the query, timestamps are ISO 8601 with Z."""

@@ -141,6 +141,7 @@ def test_progress_sums_the_parts_of_a_partition(client: Client, dsn: str) -> Non
     assert read == [(0, 99, 100, 90, 2, 1, 7), (1, 4, 5, 0, 0, 0, 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ONE_PROJECT)
 def test_a_query_about_one_project_reads_its_rows_only(client: Client, name: str) -> None:
     """The project goes through the view down to the primary key: of 20 projects' granules, few are read."""

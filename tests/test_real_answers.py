@@ -31,7 +31,7 @@ def accuracies(folder: Path) -> dict[str, tuple[int, int, int]]:
     return {worker: tuple(values) for worker, values in counts.items()}
 
 
-@pytest.mark.parametrize("name", ["zencrowd_us", pytest.param("cf_amt", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["cf_amt", pytest.param("zencrowd_us", marks=pytest.mark.slow)])
 def test_final_accuracy_equals_a_plain_computation(name, tmp_path):
     """Converted, run to the end and queried, each annotator's figures are those counted from the CSV."""
     folder = DATA / name

@@ -5,6 +5,7 @@ import pytest
 from tests.support.command import call, query
 from tests.support.events import label, line
 
+pytestmark = pytest.mark.slow
 MINUTE = 60
 
 
