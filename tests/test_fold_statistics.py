@@ -135,3 +135,12 @@ def test_an_annotator_who_gets_worse_is_told_of_with_figures():
     assert annotator == "w" and "judgements after the change" in summary and "'a' labelled 'b'" in summary
     at = {key[2]: row for key, row in rows(tables, "items_versions", "first_at").items()}
     assert at["i820"][0] < changed_at < at["i930"][0]
+
+
+def test_attributes_that_the_policy_does_not_know_are_left_out():
+    """Of an event's attributes those are kept whose names the policy lists; without a policy all are."""
+    lines = [label("e", 0, "n", "a", attributes={"team": "red", "desk": "7"}), label("f", 0, "m", "a")]
+    kept = rows(fold_log(lines, settings=FULL), "labels_versions", "attributes")
+    assert [kept[key][0] for key in sorted(kept)] == [None, {"team": "red"}]
+    kept = rows(fold_log(lines), "labels_versions", "attributes")
+    assert [kept[key][0] for key in sorted(kept)] == [None, {"team": "red", "desk": "7"}]

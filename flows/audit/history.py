@@ -5,7 +5,7 @@ are sums over these (see flows.audit.figures). So the audit has no totals to kee
 what the flow is about.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,6 +53,8 @@ class Rules:
         Classes of one question.
     has_agreement
         Whether the flow counts the agreement.
+    attributes_of
+        Tells the names of attributes that are kept, by project; None if all are.
     """
 
     window: int
@@ -61,6 +63,7 @@ class Rules:
     annotator_memory: int
     classes_max: int
     has_agreement: bool = True
+    attributes_of: Callable[[str], Collection[str]] | None = None
 
 
 @dataclass(slots=True)
@@ -86,6 +89,7 @@ class History:
     """
 
     rules: Rules
+    project_id: str = ""
     newest_at: int = LONG_AGO
     labels: list[Label] = field(default_factory=list)
     label_rows: dict[tuple[str, str, str, bool], Label] = field(default_factory=dict)
@@ -210,7 +214,7 @@ class History:
         person = self._person(event.question_id, event.annotator_id, at)
         label = Label(
             event.question_id, event.item_id, annotation, event.annotator_id, event.step, event.revision, answer,
-            at, at, event.revision, event.duration_ms, event.attributes, person,
+            at, at, event.revision, event.duration_ms, self._kept(event.attributes), person,
         )  # fmt: skip
         self.labels.append(label)
         self._of_annotation.setdefault(annotation, []).append(label)
@@ -227,7 +231,7 @@ class History:
             event.item_id, event.annotator_id, event.step, event.revision,
         )  # fmt: skip
         label.answer, label.occurred_at, label.duration_ms = answer, at, event.duration_ms
-        label.attributes = event.attributes
+        label.attributes = self._kept(event.attributes)
         label.person = self._person(event.question_id, event.annotator_id, seen_at)
         if answer is None:
             for review in label.reviews:
@@ -235,6 +239,13 @@ class History:
             label.reviews = []
         self._put(label, seen_at)
         self._vote(label)
+
+    def _kept(self, attributes: dict[str, str] | None) -> dict[str, str] | None:
+        """Return the attributes that the policy knows."""
+        if self.rules.attributes_of is None or not attributes:
+            return attributes
+        names = self.rules.attributes_of(self.project_id)
+        return {name: value for name, value in attributes.items() if name in names}
 
     def _put(self, label: Label, at: int) -> None:
         """Put a label or skip on its item, with the reviews that waited for it."""

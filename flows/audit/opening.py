@@ -9,6 +9,7 @@ from flows.audit.kafka_log import KafkaLog
 from flows.audit.log import ArchiveLog, FileLog, Log
 from flows.audit.recount import Limits
 from flows.dataflow import FROZEN_SETTINGS, decode_settings_of, fold_settings_of
+from flows.policy import load_policy
 from flows.recovery import Manifest, read_manifest
 from flows.settings import Settings
 from flows.sources.urls import FileSpec, KafkaSpec, parse_source
@@ -57,6 +58,7 @@ def frozen_flags(recovery: Path | None) -> tuple[dict[str, Any], Manifest | None
 def rules_of(settings: Settings) -> Rules:
     """Return what decides how events become figures."""
     fold = fold_settings_of(settings)
+    policy = load_policy(settings.policy) if settings.alerts else None
     return Rules(
         window=fold.window,
         disorder=fold.disorder,
@@ -64,6 +66,7 @@ def rules_of(settings: Settings) -> Rules:
         annotator_memory=fold.disorder + fold.annotator_retention,
         classes_max=fold.classes_max,
         has_agreement=fold.has_agreement,
+        attributes_of=None if policy is None else lambda project_id: policy.for_project(project_id).attributes,
     )
 
 

@@ -161,7 +161,7 @@ class Reader:
             self.recount.scattered.add(project)
         history = self.recount.histories.get(project)
         if history is None:
-            history = self.recount.histories[project] = History(self._rules)
+            history = self.recount.histories[project] = History(self._rules, project)
         return history
 
     def _require_room(self, records: int) -> None:

@@ -54,6 +54,7 @@ class Changes:
             policy = settings.policy.for_project(record.project_id)
             self.watch = Watch(record, policy, settings, self.settle)
             self.memory.on_forgetting_annotator = self.watch.forget
+            self.memory.attribute_names = frozenset(policy.attributes)
         self.version = 0
         self.is_population_due = False
         self.memory.before_forgetting, self.memory.on_forgetting = self.flush, self._unlearn_item

@@ -50,6 +50,8 @@ class Memory:
         The same for annotators.
     annotations
         Labels by annotation, those that are absent by now included; read by `labels_of` and `label_of`.
+    attribute_names
+        Names of the attributes that are kept; None for all.
     before_forgetting, on_forgetting
         Called before an item is forgotten that an event needs anew, and whenever one is forgotten.
     on_forgetting_annotator
@@ -72,6 +74,7 @@ class Memory:
         self.before_forgetting: Callable[[], None] = lambda: None
         self.on_forgetting: Callable[[QuestionRecord, ItemRecord], None] = lambda question, item: None
         self.on_forgetting_annotator: Callable[[str, str], None] = lambda question_id, annotator_id: None
+        self.attribute_names: frozenset[str] | None = None
         self._attributes: dict[tuple[tuple[str, str], ...], dict[str, str]] = {}
 
     def advance(self, newest_at: int) -> None:
@@ -151,8 +154,13 @@ class Memory:
         value = question.classes.get(answer.value, answer.value)
         return value, answer.content if isinstance(answer, OtherLabel) else None
 
-    def interned(self, attributes: dict[str, str]) -> dict[str, str]:
-        """Return the one copy of attributes that is kept."""
+    def interned(self, attributes: dict[str, str]) -> dict[str, str] | None:
+        """Return the one copy of attributes that is kept, of those whose names the policy knows."""
+        names = self.attribute_names
+        if names is not None and not names.issuperset(attributes):
+            attributes = {name: value for name, value in attributes.items() if name in names}
+        if not attributes:
+            return None
         if len(self._attributes) > ATTRIBUTE_SETS_SHARED_MAX:
             self._attributes.clear()
         return self._attributes.setdefault(tuple(sorted(attributes.items())), attributes)

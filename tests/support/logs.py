@@ -72,7 +72,10 @@ def _event(rng: random.Random, index: int, shape: LogShape) -> dict[str, Any]:
     if shape.is_workflow and rng.random() < 0.1:
         event["expected"] = _label(rng)
     if shape.is_workflow and rng.random() < 0.3:
-        event |= {"attributes": {"team": rng.choice("ab")}, "step": rng.choice(("annotate", "second look"))}
+        event |= {
+            "attributes": {"team": rng.choice("ab"), "desk": "7"},
+            "step": rng.choice(("annotate", "second look")),
+        }
     return event
 
 
