@@ -1,6 +1,6 @@
 """What a question's annotators together say about each of them: the empirical-Bayes accuracy and the pace of work.
 
-The population is looked at anew where the number of labels and judgements has grown by an eighth: a bound that the log
+The population is looked at anew where the number of labels and judgements has grown by a quarter: a bound that the log
 decides. In between an annotator's row rests on their own counts and on the population as of the last bound.
 """
 
@@ -12,7 +12,7 @@ from operators.stats.accuracy.lesser_evidence import Calibration, weighted_evide
 from operators.stats.accuracy.population import Population
 
 FIRST_BOUND = 64
-GROWTH = 8
+GROWTH = 4
 NOTHING = (None, None, None)
 
 
