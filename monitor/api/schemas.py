@@ -22,9 +22,10 @@ _TEXT = {
     "payload_base64", "severity", "slice", "slice_value", "decision", "correction",
     "consensus", "status", "option", "level", "longest_run_label", "rule", "state", "label_class", "summary",
     "figures", "action", "hooks", "hook", "kind", "row_version", "stream",
+    "truth_standing",
 }  # fmt: skip
 _FLAGS = {"is_final", "is_unordered"}
-_MAPS = {"posterior"}
+_MAPS = {"posterior": "number", "attributes": "string"}
 _ARRAYS = {
     "flags": {"type": "string"},
     "trend_labels": {"type": "integer"},
@@ -43,7 +44,7 @@ def column_schema(name: str, meaning: str) -> dict[str, Any]:
     if name in _ARRAYS:
         return {"type": "array", "items": _ARRAYS[name], "description": meaning}
     if name in _MAPS:
-        return {"type": "object", "additionalProperties": {"type": "number"}, "description": meaning}
+        return {"type": "object", "additionalProperties": {"type": _MAPS[name]}, "description": meaning}
     if name in _FLAGS:
         return {"type": "boolean", "description": meaning}
     if name.endswith(_TIME_SUFFIXES):
