@@ -2,10 +2,8 @@
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("flows", "operators", "sinks", "schemas", "monitor")
@@ -69,7 +67,24 @@ def top_level(module: str) -> str:
     return module.partition(".")[0]
 
 
-@pytest.mark.parametrize("module", modules_of(*PACKAGES))
+def for_each(values: Iterable[str]) -> Callable[[Callable[[str], None]], Callable[[], None]]:
+    """Make one test of a check of many values; a failure names the value. A test each would take much longer."""
+
+    def decorate(check: Callable[[str], None]) -> Callable[[], None]:
+        def test() -> None:
+            for value in values:
+                try:
+                    check(value)
+                except AssertionError as error:
+                    raise AssertionError(f"{value}: {error}") from error
+
+        test.__name__, test.__doc__ = check.__name__, check.__doc__
+        return test
+
+    return decorate
+
+
+@for_each(modules_of(*PACKAGES))
 def test_imports_go_one_way(module: str) -> None:
     """A package imports only what lies below it: flows → monitor, sinks, operators → schemas."""
     package = Path(module).parts[0]
@@ -77,13 +92,13 @@ def test_imports_go_one_way(module: str) -> None:
     assert ours <= MAY_IMPORT[package]
 
 
-@pytest.mark.parametrize("module", modules_of(*PACKAGES))
+@for_each(modules_of(*PACKAGES))
 def test_no_module_of_the_product_needs_tests_or_benchmarks(module: str) -> None:
     """What is installed imports nothing that is not installed."""
     assert not {top_level(name) for name in imported_modules(parsed(module))} & {"tests", "benchmarks", "docker"}
 
 
-@pytest.mark.parametrize("module", modules_of("schemas"))
+@for_each(modules_of("schemas"))
 def test_schemas_need_pydantic_and_the_standard_library_only(module: str) -> None:
     """The contract can be read by any program that has pydantic."""
     libraries = (
@@ -92,7 +107,7 @@ def test_schemas_need_pydantic_and_the_standard_library_only(module: str) -> Non
     assert libraries <= SCHEMAS_LIBRARIES
 
 
-@pytest.mark.parametrize("module", modules_of("operators/stats"))
+@for_each(modules_of("operators/stats"))
 def test_statistics_are_pure(module: str) -> None:
     """Statistics import neither the engine nor anything that does input, output, time or global randomness."""
     tree = parsed(module)
@@ -103,13 +118,13 @@ def test_statistics_are_pure(module: str) -> None:
     assert not {name for owner, name in calls if owner == "random"} - {"default_rng", "Generator"}
 
 
-@pytest.mark.parametrize("module", modules_of("operators", "schemas"))
+@for_each(modules_of("operators", "schemas"))
 def test_nothing_that_decides_a_row_looks_at_a_clock(module: str) -> None:
     """Rows are a function of the log: neither operators nor schemas ask what time it is."""
     assert not CLOCKS & set(called_names(parsed(module)))
 
 
-@pytest.mark.parametrize("module", modules_of("operators"))
+@for_each(modules_of("operators"))
 def test_nothing_that_decides_a_row_depends_on_hash_order(module: str) -> None:
     """Rows are the same in every process: no hash(), no loop over a set that is made on the spot."""
     tree = parsed(module)
@@ -123,7 +138,7 @@ def test_nothing_that_decides_a_row_depends_on_hash_order(module: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("module", modules_of("operators", "sinks", "monitor", "schemas"))
+@for_each(modules_of("operators", "sinks", "monitor", "schemas"))
 def test_only_flows_reads_the_environment(module: str) -> None:
     """Lower layers get plain values: settings come from one place."""
     names = {
@@ -134,7 +149,7 @@ def test_only_flows_reads_the_environment(module: str) -> None:
     assert not names & {("os", "environ"), ("os", "getenv")}
 
 
-@pytest.mark.parametrize("module", modules_of(*PACKAGES))
+@for_each(modules_of(*PACKAGES))
 def test_no_exception_is_swallowed_unseen(module: str) -> None:
     """There is no bare except, and whoever catches everything raises it again."""
     for node in ast.walk(parsed(module)):
@@ -147,7 +162,7 @@ def test_no_exception_is_swallowed_unseen(module: str) -> None:
             )
 
 
-@pytest.mark.parametrize("module", [name for name in modules_of(*PACKAGES, "tests") if name.endswith("__init__.py")])
+@for_each([name for name in modules_of(*PACKAGES, "tests") if name.endswith("__init__.py")])
 def test_a_package_is_a_docstring(module: str) -> None:
     """__init__.py holds a docstring and no code: every name has one place to be imported from."""
     body = parsed(module).body
@@ -155,13 +170,13 @@ def test_a_package_is_a_docstring(module: str) -> None:
     assert ast.get_docstring(parsed(module))
 
 
-@pytest.mark.parametrize("folder", sorted({str(Path(module).parent) for module in modules_of(*PACKAGES)}))
+@for_each(sorted({str(Path(module).parent) for module in modules_of(*PACKAGES)}))
 def test_every_folder_of_modules_is_a_package(folder: str) -> None:
     """No folder is a namespace package by accident: all have an __init__.py, so all are in the wheel."""
     assert (ROOT / folder / "__init__.py").exists()
 
 
-@pytest.mark.parametrize("module", modules_of(*PACKAGES))
+@for_each(modules_of(*PACKAGES))
 def test_everything_public_is_described(module: str) -> None:
     """Each module, public class and public function says what it is."""
     tree = parsed(module)
@@ -179,7 +194,7 @@ def _undescribed(owner: ast.Module | ast.ClassDef) -> Iterator[str]:
                 yield from (f"{node.name}.{name}" for name in _undescribed(node))
 
 
-@pytest.mark.parametrize("module", modules_of(*PACKAGES, "tests", "benchmarks"))
+@for_each(modules_of(*PACKAGES, "tests", "benchmarks"))
 def test_modules_and_functions_stay_small(module: str) -> None:
     """No module outgrows 500 lines, no function 70."""
     text = (ROOT / module).read_text()
