@@ -99,7 +99,7 @@ COLUMNS: dict[str, str] = {
     "is_final": "whether the clock has passed the window; known answers may still correct it",
     "is_unordered": "whether the project was seen on several partitions, so that its order is not certain",
     "item_id": "item",
-    "items": "items and questions with a label in force",
+    "items": "items; of a project all seen so far, once for each question",
     "items_adjudicated": "items with a final answer by an expert",
     "items_agreed": "of those, items with a majority for one answer",
     "items_finished": "items that were adjudicated, or whose labels all passed their review",
