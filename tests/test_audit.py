@@ -60,6 +60,7 @@ def rows_compared(report: AuditReport) -> dict[str, int]:
     return {table.view: table.expected for table in report.tables}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("settings", [SETTINGS, SHORT_MEMORY], ids=["all remembered", "most forgotten"])
 def test_the_fold_of_a_random_log_passes(engine, tmp_path, seed, settings):

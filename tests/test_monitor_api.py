@@ -24,6 +24,8 @@ from tests.support.monitored import CLOCK, world_labels, world_rows
 from tests.support.monitoring import Caller, served
 
 VIEWER, LEAD = "viewer-token-0123456789", "lead-token-0123456789"
+pytestmark = pytest.mark.slow
+
 SCOPED = [name for name, query in QUERIES.items() if query.is_scoped]
 
 
@@ -64,7 +66,6 @@ def guarded(database: tuple[str, Path], tokens: TokenBook, control: list[bytes])
         yield caller
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", QUERIES)
 def test_every_query_answers_in_every_format(monitor: Caller, name: str) -> None:
     """JSON, CSV, Arrow and Parquet hold as many rows, with the columns of the query."""

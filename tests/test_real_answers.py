@@ -31,7 +31,8 @@ def accuracies(folder: Path) -> dict[str, tuple[int, int, int]]:
     return {worker: tuple(values) for worker, values in counts.items()}
 
 
-@pytest.mark.parametrize("name", ["cf_amt", pytest.param("zencrowd_us", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cf_amt", "zencrowd_us"])
 def test_final_accuracy_equals_a_plain_computation(name, tmp_path):
     """Converted, run to the end and queried, each annotator's figures are those counted from the CSV."""
     folder = DATA / name

@@ -48,6 +48,7 @@ def log(tmp_path):
     return path, lines
 
 
+@pytest.mark.slow
 def test_the_database_holds_the_rows_of_the_fold(log, tmp_path):
     """Each row in the database is the one that folding the log gives, to the last bit; and the accounts balance."""
     path, lines = log
