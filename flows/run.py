@@ -16,7 +16,6 @@ from bytewax.run import cli_main
 from clickhouse_connect.driver.client import Client
 
 from flows.dataflow import build_dataflow, decode_settings_of, fold_settings_of, frozen_settings
-from flows.monitor import monitor_server
 from flows.observer import Observer
 from flows.opening import limits_of, open_source, records_expected
 from flows.policy import load_policy
@@ -94,6 +93,8 @@ def run(settings: Settings, *, state: RunState | None = None) -> RunSummary:
         stack.callback(database.close)
         flow, recovery = _prepared(settings, state, drain, database, stack)
         if settings.monitor:
+            from flows.monitor import monitor_server
+
             state.monitor_url = stack.enter_context(monitor_server(settings)).url
         stack.enter_context(drain.on_signals())
         stack.enter_context(_rare_collections())

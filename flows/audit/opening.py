@@ -1,6 +1,7 @@
 """What an audit is made with: the log that is named, and the rules that the flow runs under."""
 
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ def rules_of(settings: Settings) -> Rules:
         annotator_memory=fold.disorder + fold.annotator_retention,
         classes_max=fold.classes_max,
         has_agreement=fold.has_agreement,
-        attributes_of=None if policy is None else lambda project_id: policy.for_project(project_id).attributes,
+        attributes_of=None if policy is None else cache(lambda project_id: policy.for_project(project_id).attributes),
     )
 
 

@@ -11,7 +11,6 @@ from operators.project.touched import Touched
 from operators.stats.agreement.agreement import Agreement
 from operators.stats.agreement.pairs import SHARED_MIN, PairAgreement
 
-Pair = tuple[str, str]
 WINDOW_GROUPS = 16
 """Parts of the items behind the intervals of a window, fewer than over all time: there are many windows."""
 

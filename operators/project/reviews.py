@@ -4,7 +4,7 @@ from operators.events import Reviewed
 from operators.project.changes import Changes
 from operators.project.outcomes import DUPLICATE, FOLDED, Outcome
 from operators.project.review_order import ACCEPT, first_review
-from operators.project.reviewing import correct_label, count_reviews, judge_reviews, write_review
+from operators.project.reviewing import count_reviews, rejudge_reviews, write_review
 from operators.project.state import LabelRecord, QuestionRecord, ReviewRecord
 from operators.project.workflow import waiting_ms
 from schemas.errors import ErrorCode
@@ -43,12 +43,9 @@ def attach(
     for review in reviews:
         review.waiting_ms = waiting_ms(label.occurred_at, review.occurred_at)
     label.reviews = [*(label.reviews or ()), *reviews]
-    correct_label(label)
     item = question.items[label.item_id]
-    judge_reviews(changes, label, item, question, version)
+    rejudge_reviews(changes, label, item, question, version)
     count_reviews(changes, 1, label, question, annotator, version)
-    for review in label.reviews:
-        write_review(changes, review, label, question, version)
     if changes.watch is not None and len(label.reviews) == len(reviews):
         changes.watch.reviewed(label, first_review(label).decision == ACCEPT, at, version)
     changes.write_label(label, question, version)
