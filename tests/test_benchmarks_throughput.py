@@ -155,6 +155,7 @@ def test_cpu_of_children_and_threads_is_counted() -> None:
     assert (Usage.now() - before).cpu_seconds >= 0.2
 
 
+@pytest.mark.slow
 def test_the_floor_reads_every_record(tmp_path: Path) -> None:
     """The floor, in a process of its own, works through all records, and its memory is its own."""
     log = write_log(tmp_path / "events.jsonl", 2_000)
@@ -166,6 +167,7 @@ def test_the_floor_reads_every_record(tmp_path: Path) -> None:
     assert found["cost"]["peak_memory_mb"] < len(held) / 1e6
 
 
+@pytest.mark.slow
 def test_a_part_that_fails_says_why(tmp_path: Path) -> None:
     """The error of a part reaches whoever started the benchmark."""
     arguments = ["--part", FLOOR, "--log", str(tmp_path / "absent.jsonl"), "--events", "1", "--folder", str(tmp_path)]

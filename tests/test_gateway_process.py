@@ -41,6 +41,7 @@ def test_a_webhook_can_be_tried_without_kafka(tmp_path: Path) -> None:
     assert (annotator["annotator_id"], annotator["labels"], annotator["accuracy"]) == ("1", 1, 1.0)
 
 
+@pytest.mark.slow
 def test_an_end_in_good_order_answers_what_was_asked(tmp_path: Path) -> None:
     """At SIGTERM requests that were begun are answered, no others are taken, and the exit code is 0."""
     with running_gateway("--spool-only", "--spool", tmp_path / "spool") as gateway:
@@ -64,6 +65,7 @@ def test_an_end_in_good_order_answers_what_was_asked(tmp_path: Path) -> None:
     assert set(senders.accepted) | {"e-0"} <= set(found)
 
 
+@pytest.mark.slow
 def test_kill_under_load_loses_nothing_that_was_accepted(tmp_path: Path) -> None:
     """Every event that was answered 200 before `kill -9` is in the spool."""
     spool = tmp_path / "spool"

@@ -11,6 +11,8 @@ from river.drift import ADWIN
 from flows.simulator.settings import SimulationSettings
 from flows.simulator.simulation import Simulation
 
+pytestmark = pytest.mark.slow
+
 ADWIN_DELTA = 0.002
 STANDARD_ERRORS = 5
 """Bound of a deviation from the truth; the seed is fixed, so this is no matter of luck."""

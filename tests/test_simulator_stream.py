@@ -288,6 +288,7 @@ def test_truth_is_not_told_of_a_stream_that_was_not_read():
         _ = simulation.truth
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_stream(monkeypatch):
     """Eight times the blocks are drawn in less than twice the memory."""
     monkeypatch.setattr(simulation_module, "BLOCK_LABELS", 256)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 MEMBER_PROBABILITY = 0.05
 TAIL = 65.0
@@ -89,7 +89,7 @@ def common_cause(
     is_up = bool(rising.sum() >= falling.sum())
     members = rising if is_up else falling
     count, annotators = int(members.sum()), len(evidence)
-    probability = float(binom.sf(count - 1, annotators, MEMBER_PROBABILITY))
+    probability = float(bdtrc(count - 1, annotators, MEMBER_PROBABILITY))
     enough = count >= annotators_min and count >= share_min * annotators
     median = float(np.median(changed_at[members])) if count else float("nan")
     return CommonCause(bool(enough and probability <= level), is_up, members, median, probability)
