@@ -93,15 +93,17 @@ class Broker:
         self._data.mkdir(parents=True, exist_ok=True)
         properties = self._data / "server.properties"
         logs = self._data / "logs"
-        properties.write_text(
-            PROPERTIES.format(host=HOST, port=self.port, controller_port=free_port(), logs=logs), encoding="utf-8"
-        )
+        properties.write_text(self.properties(logs), encoding="utf-8")
         if not (logs / "meta.properties").exists():
             self._format(properties)
         with self._log.open("ab") as log:
             command = self._command("kafka.Kafka", str(properties))
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         self._wait_until_ready()
+
+    def properties(self, logs: Path) -> str:
+        """Return its configuration, with the folder of its logs."""
+        return PROPERTIES.format(host=HOST, port=self.port, controller_port=free_port(), logs=logs)
 
     def stop(self) -> None:
         """End it in good order."""
