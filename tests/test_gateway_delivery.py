@@ -386,7 +386,7 @@ def test_a_spool_alone_keeps_everything(tmp_path: Path, monkeypatch: pytest.Monk
             await asyncio.gather(*(delivery.deliver([line(str(number))]) for number in range(9)))
             assert delivery.obstacle() == ""
             with monkeypatch.context() as patch:
-                patch.setattr("os.fdatasync", failing)
+                patch.setattr("os.write", failing)
                 with pytest.raises(RequestError, match="No space") as caught:
                     await delivery.deliver([line("lost")])
                 assert caught.value.status == 503
@@ -394,7 +394,7 @@ def test_a_spool_alone_keeps_everything(tmp_path: Path, monkeypatch: pytest.Monk
             with pytest.raises(RequestError, match="at most"):
                 await delivery.deliver([line("x" * 2_000)])
 
-    def failing(_: int) -> Any:
+    def failing(*_: Any) -> Any:
         raise OSError(28, "No space left on device")
 
     asyncio.run(play())

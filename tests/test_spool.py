@@ -1,6 +1,7 @@
 """The spool: what it says is on the disk can be read back, in order, whatever happened in between."""
 
 import errno
+import fcntl
 import json
 import os
 import threading
@@ -74,14 +75,14 @@ def test_what_is_committed_is_in_the_file(tmp_path: Path) -> None:
 def test_appends_that_arrive_during_a_sync_share_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundred appends while the disk is busy cost one sync, not a hundred; nothing is read before it is synced."""
     entered, goes_on = threading.Event(), threading.Event()
-    sync = os.fdatasync
+    write = os.write
 
-    def slow(descriptor: int) -> None:
+    def slow(descriptor: int, data: memoryview) -> int:
         entered.set()
         assert goes_on.wait(WAIT_SECONDS)
-        sync(descriptor)
+        return write(descriptor, data)
 
-    monkeypatch.setattr(os, "fdatasync", slow)
+    monkeypatch.setattr(os, "write", slow)
     with opened(tmp_path) as (spool, commits):
         spool.append(b"first\n", 0)
         assert entered.wait(WAIT_SECONDS)
@@ -154,11 +155,26 @@ def test_half_a_line_from_a_crash_is_no_event(tmp_path: Path) -> None:
         assert read_all(spool) == [b"whole", b"next"]
 
 
-@pytest.mark.parametrize("call", ["write", "fdatasync"])
-def test_a_failing_disk_is_told_and_leaves_no_damage(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
-) -> None:
-    """A write that fails half-way, or a sync that fails, fails its group alone; later lines are whole."""
+def test_a_write_returns_when_it_is_on_the_disk(tmp_path: Path) -> None:
+    """The open segment is written synchronously: there is no moment between a write and its sync."""
+    with opened(tmp_path) as (spool, commits):
+        spool.append(b"line\n", 0)
+        commits.wait(1)
+        (segment,) = tmp_path.glob("events-*.jsonl")
+        (descriptor,) = (int(link.name) for link in Path("/proc/self/fd").iterdir() if _is_link_to(link, segment))
+        assert fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_DSYNC
+
+
+def _is_link_to(link: Path, target: Path) -> bool:
+    try:
+        return link.readlink() == target
+    except FileNotFoundError:  # the descriptor of the listing itself
+        return False
+
+
+@pytest.mark.parametrize("way", ["half", "broken"])
+def test_a_failing_disk_is_told_and_leaves_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """A write that fails half-way, or at once, fails its group alone; later lines are whole."""
     real_write = os.write
 
     def half(descriptor: int, data: memoryview) -> int:
@@ -166,14 +182,14 @@ def test_a_failing_disk_is_told_and_leaves_no_damage(
             raise OSError(errno.ENOSPC, "No space left on device")
         return real_write(descriptor, data[: len(data) // 2])
 
-    def broken(_: int) -> None:
+    def broken(descriptor: int, data: memoryview) -> int:
         raise OSError(errno.EIO, "Input/output error")
 
     with opened(tmp_path) as (spool, commits):
         spool.append(b"before\n", 0)
         commits.wait(1)
         with monkeypatch.context() as patch:
-            patch.setattr(os, call, half if call == "write" else broken)
+            patch.setattr(os, "write", half if way == "half" else broken)
             spool.append(b"lost\n", 1)
             commits.wait(2)
         assert commits.failed == [1]

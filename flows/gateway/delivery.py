@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Protocol
 
 from flows.gateway.metrics import Metrics
@@ -19,10 +20,10 @@ Waiting = list[tuple[Waiter, int]]
 """Who waits for events to be on the disk, and for how many."""
 
 RETRY_AFTER_SECONDS = 10
-GATHER_SECONDS = 0.004
-"""How long events wait for others to share a sync with, when many come."""
-GATHER_FROM = 4
-"""So many at once are many."""
+GATHER_SECONDS_MAX = 0.002
+"""How long events wait, while others keep coming, to share a sync with them."""
+QUIET_PASSES = 2
+"""A request takes one pass of the loop from its arrival to its work: after two that brought nothing, none is near."""
 SPOOL = "spool"
 KAFKA = "kafka"
 
@@ -59,15 +60,26 @@ class SpoolFiles:
         self._metrics = metrics
         self._lines: list[bytes] = []
         self._waiting: Waiting = []
-        self._are_many = False
+        self._gathering_ends_at = 0.0
+        self._quiet_passes = 0
         self.spool = spool_of(self._committed)
 
     def append(self, events: Sequence[KeyedLine], done: Waiter) -> None:
         """Have events written; the future is done when they are on the disk."""
         if not self._waiting:
-            self._loop.call_later(GATHER_SECONDS if self._are_many else 0.0, self.hand_over)
+            self._gathering_ends_at = monotonic() + GATHER_SECONDS_MAX
+            self._loop.call_soon(self._gather)
+        self._quiet_passes = 0
         self._waiting.append((done, len(events)))
         self._lines.extend([line for _, line in events])
+
+    def _gather(self) -> None:
+        """Hand over as soon as the loop has nothing else to do: waiting for more would then be waiting for nobody."""
+        self._quiet_passes += 1
+        if self._quiet_passes <= QUIET_PASSES and monotonic() < self._gathering_ends_at:
+            self._loop.call_soon(self._gather)
+        else:
+            self.hand_over()
 
     def hand_over(self) -> None:
         """Give what has gathered to the spool."""
@@ -75,7 +87,6 @@ class SpoolFiles:
             return
         lines, waiting = self._lines, self._waiting
         self._lines, self._waiting = [], []
-        self._are_many = len(waiting) >= GATHER_FROM
         lines.append(b"")
         try:
             self.spool.append(b"\n".join(lines), waiting)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from flows.gateway.sources import NATIVE, Source
 INGEST_PREFIX = "/v1/ingest/"
 
 JSON = (b"content-type", b"application/json")
+NANOSECONDS_PER_SECOND = 1_000_000_000
 
 _log = logging.getLogger("labelpulse.gateway")
 _encode = msgspec.json.encode
@@ -74,10 +76,10 @@ class Endpoint:
         """Answer one request; whatever goes wrong is an answer, too."""
         began = time.perf_counter()
         source: Source | None = None
+        headers: list[tuple[bytes, bytes]] = []
         try:
             source = self._source(scope)
             status, document = await self._taken(source, scope, receive)
-            headers: list[tuple[bytes, bytes]] = []
         except RequestError as error:
             status, document, headers = refusal(error)
             self._desk.metrics.refused(UNKNOWN if source is None else source.name, str(error.reason_code))
@@ -170,7 +172,13 @@ class EventsEndpoint(Endpoint):
 
 def received_at() -> str:
     """Return the time now, RFC 3339 in UTC, to the microsecond."""
-    return datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    seconds, nanoseconds = divmod(time.time_ns(), NANOSECONDS_PER_SECOND)
+    return f"{_second_text(seconds)}.{nanoseconds // 1_000:06d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second_text(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:-6]
 
 
 def refusal(error: RequestError) -> tuple[int, dict[str, Any], list[tuple[bytes, bytes]]]:

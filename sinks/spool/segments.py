@@ -83,7 +83,7 @@ class SegmentFiles:
         """Create a segment whose name follows all that ever were, durably; return its number and file descriptor."""
         with self._state_change:
             number = self.last_number + 1
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND | os.O_DSYNC | os.O_CLOEXEC
             descriptor = os.open(self.path(number), flags, 0o640)
             self.last_number = number
             self._write_state()

@@ -192,11 +192,10 @@ class Spool:
                 self._begin_segment()
             assert self._descriptor is not None
             left = memoryview(data)
-            while left:
+            while left:  # the segment is open with O_DSYNC: what is written is on the disk
                 left = left[os.write(self._descriptor, left) :]
-            os.fdatasync(self._descriptor)
         except OSError as error:
-            # Part of it may be there, and after a failed sync the kernel vouches for nothing: go on in another segment.
+            # Part of it may be there, and what failed to be synced may be lost unseen: go on in another segment.
             self._end_segment()
             with self._changed:
                 self._bytes_writing = 0
