@@ -31,7 +31,6 @@ class _ToolSettings(BaseModel):
     item_id: Identifier | None = None
     annotator_id: Identifier | None = None
     gold_key: str = "gold"
-    withdraws_gold: bool = False
     attribute_keys: Annotated[tuple[str, ...], Field(max_length=8)] = ()
     questions: dict[Identifier, _Question] = {}
     label_config: str = ""

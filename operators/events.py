@@ -18,6 +18,7 @@ from schemas.events import (
     ATTRIBUTE_NAME_CHARACTERS_MAX,
     ATTRIBUTES_MAX,
     DURATION_MS_MAX,
+    GOLD_ORIGIN,
     IDENTIFIER_CHARACTERS_MAX,
     REVISION_MAX,
     AnyEvent,
@@ -116,7 +117,7 @@ class Gold(msgspec.Struct, tag_field="type", tag="gold.set", kw_only=True, gc=Fa
     question_id: Identifier
     item_id: Identifier
     answers: Annotated[list[AcceptedAnswer], Meta(min_length=1, max_length=ANSWERS_MAX)]
-    origin: Identifier = "gold"
+    origin: Identifier = GOLD_ORIGIN
     received_at: Moment | None = None
     attributes: Attributes | None = None
     schema_version: Version = 1
@@ -131,6 +132,7 @@ class Withdrawn(msgspec.Struct, tag_field="type", tag="gold.withdrawn", kw_only=
     project_id: Identifier
     question_id: Identifier
     item_id: Identifier
+    origin: Identifier | None = None
     received_at: Moment | None = None
     attributes: Attributes | None = None
     schema_version: Version = 1

@@ -19,6 +19,9 @@ ANSWERS_MAX = 64
 ATTRIBUTES_MAX = 8
 ATTRIBUTE_NAME_CHARACTERS_MAX = 64
 ATTRIBUTE_CHARACTERS_MAX = 128
+GOLD_ORIGIN = "gold"
+EXPECTED_ORIGIN = "expected"
+"""Origin of the known answers that tools tell along with submissions."""
 
 Identifier = Annotated[str, Field(min_length=1, max_length=IDENTIFIER_CHARACTERS_MAX)]
 Duration = Annotated[int, Field(ge=0, le=DURATION_MS_MAX)]
@@ -96,21 +99,24 @@ class Answer(BaseModel):
 
 
 class GoldSet(Event):
-    """The known answers of an item; the newest by ``occurred_at`` is in force."""
+    """The known answers of an item, as one origin has them; the newest by ``occurred_at`` is in force."""
 
     type: Literal["gold.set"]
     question_id: Annotated[Identifier, Field(description="The question that is answered.")]
     item_id: Annotated[Identifier, Field(description="The item whose answer is known.")]
     answers: Annotated[list[Answer], Field(min_length=1, max_length=ANSWERS_MAX, description="All accepted answers.")]
-    origin: Annotated[Identifier, Field(description="Where the known answer comes from.")] = "gold"
+    origin: Annotated[Identifier, Field(description="Where the known answer comes from.")] = GOLD_ORIGIN
 
 
 class GoldWithdrawn(Event):
-    """The answer of an item is no longer held to be known."""
+    """The answer of an item is no longer held to be known: that of one origin, or of all."""
 
     type: Literal["gold.withdrawn"]
     question_id: Annotated[Identifier, Field(description="The question concerned.")]
     item_id: Annotated[Identifier, Field(description="The item whose known answer is withdrawn.")]
+    origin: Annotated[
+        Identifier | None, Field(description="Whose known answer is withdrawn; of every origin if it is not said.")
+    ] = None
 
 
 class ReviewDecided(Event):

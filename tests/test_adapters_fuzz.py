@@ -26,7 +26,7 @@ JSON = st.recursive(
 SETTINGS = st.sampled_from((
     AdapterSettings(),
     AdapterSettings(occurred_at="2026-01-05T09:00:00Z", item_id="object-1", attribute_keys=("source", "gold", "text")),
-    AdapterSettings(occurred_at="2026-01-05T09:00:00Z", annotator_id="ann", withdraws_gold=True),
+    AdapterSettings(occurred_at="2026-01-05T09:00:00Z", annotator_id="ann"),
     AdapterSettings(project_id="p", step="relabel", gold_key="gold"),
 ))  # fmt: skip
 

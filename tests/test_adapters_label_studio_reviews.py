@@ -1,38 +1,48 @@
 """Label Studio's adapter: reviews of the enterprise edition, and ground truth that is switched off."""
 
-from schemas.adapters.common import AdapterSettings
 from schemas.adapters.label_studio import export_events, webhook_events
 from tests.support.tool_events import payload, refusals_of, require_sound
 from tests.test_adapters_label_studio import CHANGED, SEVERAL, result, task
 
 
-def test_ground_truth_that_is_switched_off_can_withdraw_the_known_answer() -> None:
-    """On request, a change after which no ground truth can be left withdraws; nothing does that might be another's."""
+def test_ground_truth_that_is_switched_off_withdraws_what_it_made_known() -> None:
+    """An update without the mark withdraws the answers of this annotation's origin, and of no other."""
     body = payload(CHANGED)
-    body["task"]["meta"] = {}
-    settings = AdapterSettings(withdraws_gold=True)
-
-    def withdrawn(chosen: AdapterSettings = settings) -> list[tuple[str, str]]:
-        outcomes = webhook_events(body, settings=chosen)
-        require_sound(outcomes)
-        return [(event["item_id"], event["question_id"]) for event in outcomes if event["type"] == "gold.withdrawn"]
-
-    assert withdrawn() == [("10", "sentiment")]
-    assert withdrawn(AdapterSettings()) == []
-    body["task"]["total_annotations"] = 2
-    assert withdrawn() == [("10", "sentiment")]
-    body["project"]["ground_truth_number"] = 1
-    assert withdrawn() == []
-    body["task"]["total_annotations"] = 1
-    assert withdrawn() == [("10", "sentiment")]
     body["annotation"]["ground_truth"] = True
-    assert withdrawn() == []
+    known = [event for event in webhook_events(body) if event["type"] == "gold.set" and event["origin"] != "metadata"]
+    body["annotation"] |= {"ground_truth": False, "updated_at": "2027-01-05T09:00:00Z"}
+    outcomes = webhook_events(body)
+    require_sound(outcomes)
+    gone = [event for event in outcomes if event["type"] == "gold.withdrawn"]
+    assert [(event["item_id"], event["question_id"]) for event in gone] == [("10", "sentiment")]
+    assert [event["origin"] for event in gone] == [event["origin"] for event in known]
+    assert gone[0]["occurred_at"] > known[0]["occurred_at"]
+    assert webhook_events(body) == outcomes
 
 
-def test_a_known_answer_in_the_metadata_is_not_withdrawn() -> None:
-    """What the item's own metadata know stays known."""
-    outcomes = webhook_events(payload(CHANGED), settings=AdapterSettings(withdraws_gold=True))
-    assert [event["type"] for event in outcomes] == ["annotation.submitted", "gold.set"]
+def test_a_skip_withdraws_too_and_a_new_annotation_nothing() -> None:
+    """Someone who skips after all leaves nothing known; what is new, or does not say, has nothing to withdraw."""
+    body = payload(CHANGED)
+    body["annotation"] |= {"was_cancelled": True, "result": []}
+    assert [event["type"] for event in webhook_events(body)] == ["annotation.skipped", "gold.withdrawn", "gold.set"]
+    body["annotation"]["updated_at"] = body["annotation"]["created_at"]
+    assert [event["type"] for event in webhook_events(body)] == ["annotation.skipped", "gold.set"]
+    body = payload(CHANGED)
+    del body["annotation"]["ground_truth"]
+    assert [event["type"] for event in webhook_events(body)] == ["annotation.submitted", "gold.set"]
+
+
+def test_an_answer_left_out_of_ground_truth_is_no_longer_known() -> None:
+    """A marked annotation that now answers fewer questions withdraws its known answers to the others."""
+    body = payload(SEVERAL)
+    body["annotation"]["updated_at"] = "2027-01-05T09:00:00Z"
+    body["annotation"] |= {"ground_truth": True, "result": body["annotation"]["result"][:1]}
+    outcomes = webhook_events(body)
+    require_sound(outcomes)
+    assert [event["question_id"] for event in outcomes if event["type"] == "gold.set"] == ["topics"]
+    gone = [event for event in outcomes if event["type"] == "gold.withdrawn"]
+    assert [event["question_id"] for event in gone] == ["quality", "comment"]
+    assert {event["origin"] for event in gone} == {f"ground_truth:{body['annotation']['id']}"}
 
 
 def test_reviews_of_the_enterprise_edition() -> None:

@@ -19,7 +19,7 @@ CAPTURED = {
         "annotation.submitted sentiment", "gold.set sentiment",
     ],
     "label-studio/003_ANNOTATION_UPDATED__choices_single_changed_label.json": [
-        "annotation.submitted sentiment", "gold.set sentiment",
+        "annotation.submitted sentiment", "gold.withdrawn sentiment", "gold.set sentiment",
     ],
     "label-studio/004_ANNOTATION_CREATED__ground_truth_true.json": [
         "annotation.submitted sentiment", "gold.set sentiment", "gold.set sentiment",

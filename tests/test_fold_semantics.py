@@ -7,7 +7,7 @@ import pytest
 
 from schemas.errors import ErrorCode
 from schemas.rows import TABLES
-from tests.support.events import gold, label, line, retraction
+from tests.support.events import gold, label, line, retraction, withdrawal
 from tests.support.folding import DAY, FOLD_SETTINGS, HOUR, cuts_of, fold_log
 
 HOURLY = replace(FOLD_SETTINGS, retention=HOUR, annotator_retention=2 * HOUR)
@@ -103,6 +103,26 @@ def test_the_newest_known_answer_is_in_force():
     tables = fold_log([label("e0", 0, "a", "x"), gold("g1", 20, "x"), gold("g2", 30, "y")])
     assert only(tables, "annotators_versions")["gold_correct"] == 0.0
     assert only(tables, "confusion_versions")["truth"] == "y"
+
+
+def test_gold_is_withdrawn_of_one_origin_alone():
+    """What another origin knows stays known, or counts again, in whichever order the words arrive."""
+    words = [
+        gold("g1", 10, "x", origin="one"), gold("g2", 20, "y", origin="two"), withdrawal("w2", 30, "two"),
+        withdrawal("w3", 25, "three"),
+    ]  # fmt: skip
+    for order in permutations(words):
+        labelled = [label("e0", 0, "a", "x"), *order]
+        assert only(fold_log(labelled), "labels_versions")["truth"] == "x"
+        assert only(fold_log([*labelled, withdrawal("w", 35)]), "labels_versions")["truth"] is None
+        assert only(fold_log([withdrawal("w", 15), *labelled]), "labels_versions")["truth"] is None
+
+
+def test_what_a_tool_expects_is_withdrawn_by_its_own_origin():
+    """The answer expected with a submission has the origin ``expected``; a withdrawal of another leaves it in force."""
+    submitted = label("e0", 0, "a", "x", expected={"kind": "categorical", "value": "x"})
+    assert only(fold_log([submitted, withdrawal("w", 5, "gold")]), "labels_versions")["truth"] == "x"
+    assert only(fold_log([submitted, withdrawal("w", 5, "expected")]), "labels_versions")["truth"] is None
 
 
 def test_partial_credit_counts_as_its_weight():

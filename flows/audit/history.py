@@ -14,6 +14,7 @@ from flows.audit.records import (
     LONG_AGO,
     Adjudication,
     FirstReview,
+    GoldWord,
     Item,
     Label,
     Person,
@@ -22,6 +23,7 @@ from flows.audit.records import (
     StepWork,
 )
 from schemas.events import (
+    EXPECTED_ORIGIN,
     AnnotationRetracted,
     AnnotationSkipped,
     AnnotationSubmitted,
@@ -169,7 +171,8 @@ class History:
         if self._is_repeat(event.event_id):
             return DUPLICATE
         if event.expected is not None and at >= self.horizon and self._takes(event.question_id, [event.expected]):
-            self._set_gold(self._item(event.question_id, event.item_id, at), [(event.expected, 1.0)], at)
+            item = self._item(event.question_id, event.item_id, at)
+            self._hear_gold(item, EXPECTED_ORIGIN, [(event.expected, 1.0)], at)
         return self._enter(event, event.annotation_id, event.label, present, at)
 
     def _skip(self, event: AnnotationSkipped, at: int) -> str:
@@ -312,6 +315,7 @@ class History:
         return at < self.horizon and (item is None or item.last_at < self.horizon)
 
     def _learn(self, event: GoldSet | GoldWithdrawn, at: int) -> str:
+        """Take in what is said of an item's gold, or that it is withdrawn."""
         answers = [(answer.label, answer.weight) for answer in event.answers] if isinstance(event, GoldSet) else []
         if self._is_late_for_item(event.question_id, event.item_id, at):
             return LATE
@@ -319,13 +323,14 @@ class History:
             return DEAD
         if self._is_repeat(event.event_id):
             return DUPLICATE
-        self._set_gold(self._item(event.question_id, event.item_id, at), answers, at)
+        self._hear_gold(self._item(event.question_id, event.item_id, at), event.origin, answers, at)
         return FOLDED
 
-    def _set_gold(self, item: Item, answers: list[tuple[AnyLabel, float]], at: int) -> None:
-        """Let the newest word about an item's gold count; without answers it is withdrawn."""
-        if at >= item.gold_at:
-            item.gold, item.gold_at = (known_answers(answers, "gold") if answers else None), at
+    def _hear_gold(self, item: Item, origin: str | None, answers: list[tuple[AnyLabel, float]], at: int) -> None:
+        """Let the newest word of each origin about an item's gold count; without an origin it withdraws all."""
+        if all(at >= word.at for word in item.gold_words if origin == word.origin or word.origin is None):
+            item.gold_words = [word for word in item.gold_words if word.origin != origin]
+            item.gold_words.append(GoldWord(origin, at, known_answers(answers, "gold") if answers else None))
             self._hold(item, at)
 
     def _adjudicate(self, event: ItemAdjudicated, at: int) -> str:

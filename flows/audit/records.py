@@ -107,14 +107,23 @@ class Adjudication:
     work: StepWork
 
 
+@dataclass(frozen=True, slots=True)
+class GoldWord:
+    """What one origin said to be known of an item, or that all did; without an answer it was withdrawn."""
+
+    origin: str | None
+    at: int
+    answer: KnownAnswers | None
+
+
 @dataclass(slots=True, eq=False)
 class Item:
     """One item, as of when something last touched it.
 
     Parameters
     ----------
-    gold, gold_at
-        What was set to be known, and the time of the newest word about it, a withdrawal included.
+    gold_words
+        The newest word of each origin about what is known of the item, and the newest about all, in log order.
     votes
         Annotator → their latest answer, for the agreement.
     votes_window, window_votes
@@ -127,8 +136,7 @@ class Item:
     last_at: int
     labels: list[Label] = field(default_factory=list)
     skips: list[Label] = field(default_factory=list)
-    gold: KnownAnswers | None = None
-    gold_at: int = LONG_AGO
+    gold_words: list[GoldWord] = field(default_factory=list)
     adjudication: Adjudication | None = None
     votes: dict[str, AnyLabel] = field(default_factory=dict)
     votes_window: int = LONG_AGO
@@ -137,7 +145,15 @@ class Item:
     @property
     def known(self) -> KnownAnswers | None:
         """What is held against the labels: an adjudication stands above gold."""
-        return self.adjudication.answer if self.adjudication is not None else self.gold
+        return self.adjudication.answer if self.adjudication is not None else self._gold()
+
+    def _gold(self) -> KnownAnswers | None:
+        """Return the newest known answer that nothing newer withdrew; of equal times the later in the log is newer."""
+        answer = None
+        for word in sorted(self.gold_words, key=lambda word: word.at):
+            if word.answer is not None or word.origin is None:
+                answer = word.answer
+        return answer
 
 
 @dataclass(slots=True, eq=False)

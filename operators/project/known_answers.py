@@ -5,9 +5,10 @@ from operators.labels import OtherLabel
 from operators.project.changes import Changes
 from operators.project.outcomes import DUPLICATE, FOLDED, Outcome
 from operators.project.standing import ADJUDICATION, GOLD
-from operators.project.state import CREDIT_UNITS, Adjudication, ItemRecord, QuestionRecord, Truth
+from operators.project.state import CREDIT_UNITS, Adjudication, GoldWord, ItemRecord, QuestionRecord, Truth
 from operators.project.workflow import count_step, count_work, waiting_ms
 from schemas.errors import ErrorCode
+from schemas.events import GOLD_ORIGIN
 
 
 def fold_gold(changes: Changes, event: Gold, at: int, version: int) -> Outcome:
@@ -19,21 +20,53 @@ def fold_gold(changes: Changes, event: Gold, at: int, version: int) -> Outcome:
     if changes.memory.is_seen(event.event_id):
         return DUPLICATE
     item = changes.memory.item_of(question, event.item_id, at)
-    if at >= item.gold_at:
-        set_gold(changes, item, question, event.answers, at, version)
+    hear_gold(changes, item, question, event.origin, event.answers, at, version)
     return FOLDED
 
 
-def set_gold(
-    changes: Changes, item: ItemRecord, question: QuestionRecord, answers: list[AcceptedAnswer], at: int, version: int
+def hear_gold(
+    changes: Changes,
+    item: ItemRecord,
+    question: QuestionRecord,
+    origin: str,
+    answers: list[AcceptedAnswer],
+    at: int,
+    version: int,
 ) -> None:
-    """Let accepted answers, newer than those before, be an item's gold."""
-    item.gold, item.gold_at = _truth_of(answers, at, GOLD), at
+    """Let what an origin says of an item's gold count, unless a newer word is known; no answers withdraw it."""
+    words = _gold_words(item)
+    before = next((word for word in words if word.origin == origin), None)
+    if at < item.gold_at or (before is not None and at < before.occurred_at):
+        return
+    truth = _truth_of(answers, at, GOLD) if answers else None
+    item.gold_words = [*(word for word in words if word is not before), GoldWord(origin, at, truth)]
+    _hold_newest_gold(changes, item, question, at, version)
+
+
+def _withdraw_all_gold(changes: Changes, item: ItemRecord, question: QuestionRecord, at: int, version: int) -> None:
+    if at < item.gold_at:
+        return
+    item.gold_words = [word for word in _gold_words(item) if word.occurred_at > at] or None
+    item.gold_at = at
+    _hold_newest_gold(changes, item, question, at, version)
+
+
+def _gold_words(item: ItemRecord) -> list[GoldWord]:
+    if item.gold_words is None and item.gold is not None:  # as snapshots held it that knew of no origins
+        return [GoldWord(GOLD_ORIGIN, item.gold.occurred_at, item.gold)]
+    return item.gold_words or []
+
+
+def _hold_newest_gold(changes: Changes, item: ItemRecord, question: QuestionRecord, at: int, version: int) -> None:
+    """Let the newest word that is not withdrawn be in force; of equal times, the later in the log."""
+    told = [word for word in item.gold_words or () if word.truth is not None]
+    newest = max(reversed(told), key=lambda word: word.occurred_at, default=None)
+    item.gold = None if newest is None else newest.truth
     changes.hold_known_answer(item, question, at, version)
 
 
 def fold_withdrawal(changes: Changes, event: Withdrawn, at: int, version: int) -> Outcome:
-    """Hold an item's gold to be known no longer."""
+    """Hold an item's gold to be known no longer: that of one origin, or of all."""
     question = changes.memory.question_of(event.question_id)
     refusal = _refusal_of(changes, question, event.item_id, at, [])
     if refusal is not None:
@@ -41,9 +74,10 @@ def fold_withdrawal(changes: Changes, event: Withdrawn, at: int, version: int) -
     if changes.memory.is_seen(event.event_id):
         return DUPLICATE
     item = changes.memory.item_of(question, event.item_id, at)
-    if at >= item.gold_at:
-        item.gold, item.gold_at = None, at
-        changes.hold_known_answer(item, question, at, version)
+    if event.origin is None:
+        _withdraw_all_gold(changes, item, question, at, version)
+    else:
+        hear_gold(changes, item, question, event.origin, [], at, version)
     return FOLDED
 
 

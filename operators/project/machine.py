@@ -15,7 +15,7 @@ from operators.events import (
 )
 from operators.labels import CATEGORICAL, is_class
 from operators.project.changes import NOT_JUDGED, Changes
-from operators.project.known_answers import fold_adjudication, fold_gold, fold_withdrawal, set_gold
+from operators.project.known_answers import fold_adjudication, fold_gold, fold_withdrawal, hear_gold
 from operators.project.outcomes import DUPLICATE, FOLDED, Outcome
 from operators.project.reviewing import rejudge_reviews
 from operators.project.reviews import attach, detach, fold_review
@@ -26,6 +26,7 @@ from operators.project.state import (
     QuestionRecord,
 )
 from schemas.errors import ErrorCode
+from schemas.events import EXPECTED_ORIGIN
 
 
 class ProjectMachine(Changes):
@@ -196,8 +197,7 @@ class ProjectMachine(Changes):
         if self.memory.refusal_of(question, event.expected) is not None:
             return
         item = self.memory.item_of(question, event.item_id, at)
-        if at >= item.gold_at:
-            set_gold(self, item, question, [AcceptedAnswer(label=event.expected)], at, version)
+        hear_gold(self, item, question, EXPECTED_ORIGIN, [AcceptedAnswer(label=event.expected)], at, version)
 
     def _attach_waiting(self, label: LabelRecord, question: QuestionRecord, at: int, version: int) -> None:
         reviews = self.memory.take_reviews(label.annotation_id, label.question_id)

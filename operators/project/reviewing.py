@@ -136,6 +136,8 @@ def _reviewer_of(review: ReviewRecord, question: QuestionRecord) -> ReviewerReco
     reviewer = question.reviewers.get(review.reviewer_id)
     if reviewer is None:
         reviewer = question.reviewers[review.reviewer_id] = ReviewerRecord(review.reviewer_id, at, at)
+    if not reviewer.reviews:  # as if the batch had ended and the reviewer been forgotten
+        reviewer.first_at = reviewer.last_at = at
     reviewer.first_at, reviewer.last_at = min(reviewer.first_at, at), max(reviewer.last_at, at)
     return reviewer
 

@@ -134,6 +134,14 @@ class Truth(msgspec.Struct, array_like=True, gc=False):
         return self.judge_answer(label.value, label.content)
 
 
+class GoldWord(msgspec.Struct, array_like=True, gc=False):
+    """What one origin last said of an item's gold, and when; without a truth it withdrew it."""
+
+    origin: str
+    occurred_at: int
+    truth: Truth | None = None
+
+
 class Adjudication(msgspec.Struct, array_like=True, gc=False):
     """The work of deciding an item."""
 
@@ -156,11 +164,14 @@ class ItemRecord(msgspec.Struct, array_like=True, gc=False):
     truth
         The known answer of the highest standing.
     gold, gold_at
-        The known answer set by `gold.set`, and the time of the newest word about it, a withdrawal included.
+        The known answer in force of those that `gold.set` tells, and the time before which no word about it counts any
+        more: that of the newest withdrawal of all origins.
     adjudication, adjudicated
         An expert's answer, and who decided it when.
     votes, votes_window
         Each annotator's latest label, as it counts for the agreement, and the window that it counts in.
+    gold_words
+        The newest word of each origin about the item's gold, in log order.
     """
 
     item_id: str
@@ -178,6 +189,7 @@ class ItemRecord(msgspec.Struct, array_like=True, gc=False):
     skips: list[LabelRecord] | None = None
     votes: dict[str, Vote] | None = None
     votes_window: int = 0
+    gold_words: list[GoldWord] | None = None
 
 
 class Count(msgspec.Struct, array_like=True, gc=False):

@@ -180,8 +180,6 @@ class AdapterSettings:
         The annotator of what the payload names none of; None refuses it.
     gold_key
         Member of an item's own metadata that holds its known answer; empty looks for none.
-    withdraws_gold
-        Whether a change that leaves a task without ground truth withdraws its known answers, whoever set them.
     attribute_keys
         Members of an item's own metadata that become attributes of its events.
     questions
@@ -197,7 +195,6 @@ class AdapterSettings:
     item_id: str | None = None
     annotator_id: str | None = None
     gold_key: str = "gold"
-    withdraws_gold: bool = False
     attribute_keys: tuple[str, ...] = ()
     questions: Mapping[str, Question] = field(default_factory=dict)
     label_config: str = ""

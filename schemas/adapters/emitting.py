@@ -211,12 +211,13 @@ class Emitter:
         event["origin"] = origin
         return event
 
-    def withdrawn(self, item_id: str, question_id: str, revision: int, occurred_at: str) -> Event:
-        """Return a ``gold.withdrawn``; told again with the same time it keeps its id."""
-        event_id = digest("w", self.tool, self.project_id, item_id, question_id, revision, occurred_at)
-        event = self._common("gold.withdrawn", event_id, time_of(occurred_at, "occurred_at"))
+    def withdrawn(self, item_id: str, question_id: str, at: int, *, origin: str) -> Event:
+        """Return a ``gold.withdrawn`` of one origin; told again with the same time it keeps its id."""
+        event_id = digest("w", self.tool, self.project_id, item_id, question_id, origin, at)
+        event = self._common("gold.withdrawn", event_id, at)
         event["question_id"] = question_id
         event["item_id"] = item_id
+        event["origin"] = origin
         return event
 
     def reviewed(

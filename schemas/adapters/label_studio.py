@@ -32,13 +32,13 @@ from schemas.adapters.reading import (
     time_of,
 )
 from schemas.errors import ErrorCode
+from schemas.events import IDENTIFIER_CHARACTERS_MAX
 
 TOOL = "label-studio"
 SKIPPED_QUESTION = "label"
 """The question of a skip where the project's questions are not known."""
 
-UPDATE_ACTION = "ANNOTATION_UPDATED"
-ANNOTATION_ACTIONS = frozenset({"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", UPDATE_ACTION})
+ANNOTATION_ACTIONS = frozenset({"ANNOTATION_CREATED", "ANNOTATIONS_CREATED", "ANNOTATION_UPDATED"})
 DELETE_ACTIONS = frozenset({"ANNOTATIONS_DELETED", "ANNOTATION_DELETED"})
 TASK_ACTIONS = frozenset({"TASKS_CREATED", "TASK_CREATED"})
 TASK_DELETE_ACTIONS = frozenset({"TASKS_DELETED", "TASK_DELETED"})
@@ -179,32 +179,8 @@ def _from_annotations(emitter: Emitter, body: Json, controls: Controls) -> list[
             )  # fmt: skip
             task = by_id.get(task_id) or {"id": task_id}
         outcomes += _annotation(emitter, annotation, task, controls)
-        known = _gold(emitter, task, controls)
-        if not known and body["action"] == UPDATE_ACTION:
-            outcomes += _withdrawal(emitter, annotation, task, body.get("project"), outcomes)
-        outcomes += known
+        outcomes += _gold(emitter, task, controls)
     return outcomes
-
-
-def _withdrawal(
-    emitter: Emitter, annotation: Json, task: Json, project: object, outcomes: list[Outcome]
-) -> list[Outcome]:
-    """Return a ``gold.withdrawn`` for each answer of a changed annotation, where no ground truth can be left.
-
-    That a mark was taken away is not said; it follows where the task has no other annotation, or the project no mark.
-    """
-    if not emitter.settings.withdraws_gold or annotation.get("ground_truth") is not False:
-        return []
-    is_only_one = task.get("total_annotations") == 1 and task.get("cancelled_annotations") == 0
-    has_none = type(project) is dict and project.get("ground_truth_number") == 0
-    if not is_only_one and not has_none:
-        return []
-    annotation_id = identifier_in(annotation, "id", "annotation")
-    return [
-        emitter.withdrawn(outcome["item_id"], outcome["question_id"], outcome["revision"], outcome["occurred_at"])
-        for outcome in outcomes
-        if _is_submission(outcome) and outcome["annotation_id"] == annotation_id
-    ]
 
 
 def _from_deletion(emitter: Emitter, body: Json) -> list[Outcome]:
@@ -252,11 +228,30 @@ def _review_of_all(emitter: Emitter, action: str, review: Json, controls: Contro
 
 
 def _annotation(emitter: Emitter, annotation: Json, task: Json, controls: Controls) -> list[Outcome]:
-    """Return what an annotation says: its answers, that it is known to be right, and what reviewers said of it."""
+    """Return what an annotation says: its answers, that they are known to be right or no longer, and its reviews."""
     try:
         submission = _submission(emitter, annotation, task)
     except RefusedError as error:
         return [error.refusal]
+    outcomes = _answers(emitter, submission, annotation, controls)
+    if submission.revision and ("ground_truth" in annotation or "honeypot" in annotation):
+        outcomes += _withdrawals(emitter, submission, annotation, controls, outcomes)
+    return outcomes
+
+
+def _withdrawals(
+    emitter: Emitter, submission: Submission, annotation: Json, controls: Controls, outcomes: list[Outcome]
+) -> list[Outcome]:
+    """Return what a changed annotation no longer knows: all answers without the mark, with it those it left out."""
+    answered = [outcome["question_id"] for outcome in outcomes if _is_submission(outcome)]
+    if _is_ground_truth(annotation):
+        names = [name for name in _questions(controls) if name not in answered]
+    else:
+        names = list(dict.fromkeys([*_questions(controls), *answered]))
+    return [emitter.withdrawn(submission.item_id, name, submission.at, origin=_origin(submission)) for name in names]
+
+
+def _answers(emitter: Emitter, submission: Submission, annotation: Json, controls: Controls) -> list[Outcome]:
     if annotation.get("was_cancelled") is True:
         return _skip(emitter, submission, controls)
     answers = read_answers(array_in(annotation, "result", "annotation"), controls)
@@ -267,19 +262,26 @@ def _annotation(emitter: Emitter, annotation: Json, task: Json, controls: Contro
         return [Refusal(RefusalReason.NO_LABEL, f"annotation {submission.annotation_id}: answers no question")]
     outcomes = emitter.submitted(submission, answers)
     reviews = annotation.get("reviews")
-    is_known = annotation.get("ground_truth") is True or annotation.get("honeypot") is True
+    is_known = _is_ground_truth(annotation)
     if not is_known and not reviews:
         return outcomes
     labels = {outcome["question_id"]: outcome["label"] for outcome in outcomes if _is_submission(outcome)}
     if is_known:
-        origin = f"ground_truth:{submission.annotation_id}"
         outcomes += [
-            emitter.gold(submission.item_id, question_id, [(label, 1.0)], submission.at, origin=origin)
+            emitter.gold(submission.item_id, question_id, [(label, 1.0)], submission.at, origin=_origin(submission))
             for question_id, label in labels.items()
         ]
     for review in objects_in(annotation, "reviews", "annotation"):
         outcomes += _review(emitter, review, submission.annotation_id, labels)
     return outcomes
+
+
+def _is_ground_truth(annotation: Json) -> bool:
+    return annotation.get("ground_truth") is True or annotation.get("honeypot") is True
+
+
+def _origin(submission: Submission) -> str:
+    return f"ground_truth:{submission.annotation_id}"[:IDENTIFIER_CHARACTERS_MAX]
 
 
 def _submission(emitter: Emitter, annotation: Json, task: Json) -> Submission:

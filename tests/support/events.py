@@ -25,11 +25,19 @@ def label(event_id: str, at: float, annotation: str, value: str, **fields: Any) 
     return line(event_id, at, type="annotation.submitted", label=answer, **{**defaults, **fields})
 
 
-def gold(event_id: str, at: float, *values: str, weights: tuple[float, ...] = (), item: str = "i") -> bytes:
+def gold(
+    event_id: str, at: float, *values: str, weights: tuple[float, ...] = (), item: str = "i", origin: str = "gold"
+) -> bytes:
     """Return the known answers of an item under question q."""
     pairs = zip(values, weights or [1.0] * len(values), strict=True)
     answers = [{"label": {"kind": "categorical", "value": value}, "weight": weight} for value, weight in pairs]
-    return line(event_id, at, type="gold.set", question_id="q", item_id=item, answers=answers)
+    return line(event_id, at, type="gold.set", question_id="q", item_id=item, answers=answers, origin=origin)
+
+
+def withdrawal(event_id: str, at: float, origin: str | None = None) -> bytes:
+    """Return the withdrawal of what is known of item i under question q: of one origin, or of all."""
+    told = {} if origin is None else {"origin": origin}
+    return line(event_id, at, type="gold.withdrawn", question_id="q", item_id="i", **told)
 
 
 def retraction(event_id: str, at: float, annotation: str) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 from schemas.timestamps import MICROSECONDS_PER_SECOND, moment_of
 
 START = 1_767_600_000 * MICROSECONDS_PER_SECOND
+ORIGINS = ("gold", "gold", "curator")
 CLASSES = ("none", "mild", "severe")
 
 
@@ -58,7 +59,7 @@ def _event(rng: random.Random, index: int, shape: LogShape) -> dict[str, Any]:
             {"label": {"kind": "categorical", "value": value}, "weight": rng.choice((1.0, 1.0, 0.5, 0.3, 0.0))}
             for value in rng.sample(CLASSES, rng.choice((1, 1, 2)))
         ]
-        return {**common, **target, "type": "gold.set", "answers": answers, "origin": "gold"}
+        return {**common, **target, "type": "gold.set", "answers": answers, "origin": rng.choice(ORIGINS)}
     event = {
         **common,
         **target,
@@ -102,7 +103,8 @@ def _workflow_event(rng: random.Random, shape: LogShape) -> dict[str, Any]:
         work = {"type": "item.adjudicated", "adjudicator_id": "x1", "label": _label(rng), "duration_ms": duration}
         return {**target, **work}
     if kind < 0.9:
-        return {**target, "type": "gold.withdrawn"}
+        origin = rng.choice((None, *ORIGINS, "expected"))
+        return {**target, "type": "gold.withdrawn"} | ({} if origin is None else {"origin": origin})
     rating = {"kind": "rating", "value": rng.randrange(1, 6), "scale": "ordinal", "low": 1, "high": 5}
     if rng.random() < 0.3:
         return {**target, "question_id": "q3", "type": "gold.set", "answers": [{"label": rating}]}

@@ -47,7 +47,7 @@ class World:
 
     submissions: dict[tuple, list] = field(default_factory=lambda: defaultdict(list))
     retracted: set[tuple] = field(default_factory=set)
-    gold: dict[tuple, Any] = field(default_factory=dict)
+    gold: dict[tuple, list] = field(default_factory=lambda: defaultdict(list))
     adjudications: dict[tuple, ItemAdjudicated] = field(default_factory=dict)
     reviews: dict[tuple, list[ReviewDecided]] = field(default_factory=lambda: defaultdict(list))
 
@@ -55,8 +55,8 @@ class World:
         """Return the standing of an item's known answer, and its answers with their weights."""
         if key in self.adjudications:
             return "adjudication", [(self.adjudications[key].label, 1.0)]
-        _, event = self.gold.get(key, (None, None))
-        if event is None or isinstance(event, GoldWithdrawn):
+        event = _gold_in_force(self.gold.get(key, []))
+        if event is None:
             return None, []
         if isinstance(event, AnnotationSubmitted):
             return "gold", [(event.expected, 1.0)]
@@ -89,16 +89,31 @@ def _take(event: Any, world: World) -> None:
     elif isinstance(event, ReviewDecided):
         world.reviews[project, event.question_id, event.annotation_id].append(event)
     else:
-        key, at = (project, event.question_id, event.item_id), event.occurred_at
+        key = project, event.question_id, event.item_id
         if isinstance(event, ItemAdjudicated):
-            if key not in world.adjudications or at >= world.adjudications[key].occurred_at:
+            if key not in world.adjudications or event.occurred_at >= world.adjudications[key].occurred_at:
                 world.adjudications[key] = event
-        elif _is_about_gold(event) and (key not in world.gold or at >= world.gold[key][0]):
-            world.gold[key] = at, event
+        elif _is_about_gold(event):
+            world.gold[key].append(event)
 
 
 def _is_about_gold(event: Any) -> bool:
     return isinstance(event, GoldSet | GoldWithdrawn) or getattr(event, "expected", None) is not None
+
+
+def _gold_in_force(events: list[Any]) -> Any | None:
+    """Return the newest word about an item's gold that no later word of its origin, or of all, replaced or withdrew."""
+    by_origin: dict[str, Any] = {}
+    for event in sorted(events, key=lambda event: event.occurred_at):  # of equal times, the later in the log is newer
+        if isinstance(event, GoldWithdrawn):
+            gone = list(by_origin) if event.origin is None else [event.origin]
+            for origin in gone:
+                by_origin.pop(origin, None)
+        else:
+            origin = event.origin if isinstance(event, GoldSet) else "expected"
+            by_origin.pop(origin, None)
+            by_origin[origin] = event
+    return list(by_origin.values())[-1] if by_origin else None
 
 
 class _Counting:
