@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 import msgspec
 from pydantic import ValidationError
 
-from operators.events import FoldableEvent, foldable_event
+from operators.events import FoldableEvent, Submitted, foldable_event, folded
+from operators.label_reading import Categorical, RefusedLabelError
 from operators.reasons import reason_of
 from operators.shards import shard_of_partition, shard_of_project
 from schemas.errors import ErrorCode, Stage
 from schemas.events import parse_event
 from schemas.records import RecordBatch
-from schemas.timestamps import EPOCH, MICROSECOND, microseconds, moment_of
+from schemas.timestamps import EPOCH, MICROSECONDS_PER_SECOND, SECONDS_PER_DAY, microseconds, moment_of
 
 FAST_BYTES_MAX = 4_000
 """Longer payloads go to the contract: the two readers differ in how long a number may be."""
@@ -120,8 +121,11 @@ class Decoder:
             if not payload.isascii():
                 payload.decode()
             if len(payload) <= FLAT_BYTES_MAX or _is_plain(payload):
-                return self._decode(payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+                event = self._decode(payload)
+                if type(event) is Submitted and type(event.label) is Categorical and event.expected is None:
+                    return event  # as most are
+                return folded(event)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RefusedLabelError):
             pass
         return foldable_event(parse_event(payload))
 
@@ -136,7 +140,8 @@ class Decoder:
                 if sizes_cut and index in sizes_cut:
                     raise _Refused(ErrorCode.OVERSIZED, f"{sizes_cut[index]} bytes")
                 event = decode(payload)
-                at = (event.occurred_at - EPOCH) // MICROSECOND
+                since = event.occurred_at - EPOCH  # as `microseconds` has it, without the call
+                at = (since.days * SECONDS_PER_DAY + since.seconds) * MICROSECONDS_PER_SECOND + since.microseconds
                 if has_stamps or event.received_at is not None:
                     self._check_future(event, at, batch, index)
                 if not minimum <= at < maximum:

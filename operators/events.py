@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from operators.label_reading import Categorical, ReadLabel
 from operators.labels import OtherLabel, other_label
 from schemas.events import (
     ANSWERS_MAX,
@@ -24,7 +25,6 @@ from schemas.events import (
     AnyEvent,
 )
 from schemas.labels.any_label import AnyLabel
-from schemas.labels.categorical import CLASS_CHARACTERS_MAX
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=IDENTIFIER_CHARACTERS_MAX)]
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -40,15 +40,12 @@ Attributes = Annotated[
 ]
 
 
-class Categorical(msgspec.Struct, frozen=True, gc=False):
-    """A categorical label: the one kind that the fast reader takes (a tag would be optional: hence a field `kind`)."""
-
-    kind: Literal["categorical"]
-    value: Annotated[str, Meta(min_length=1, max_length=CLASS_CHARACTERS_MAX)]
+Label = ReadLabel
+"""The fold is never handed the labels of other kinds as they are read, but their form `OtherLabel`: see `folded`."""
 
 
 class Submitted(msgspec.Struct, tag_field="type", tag="annotation.submitted", kw_only=True, gc=False):
-    """``annotation.submitted``. Labels of other kinds are `OtherLabel`, which only the contract's reader makes."""
+    """``annotation.submitted``."""
 
     event_id: Identifier
     occurred_at: Moment
@@ -58,11 +55,11 @@ class Submitted(msgspec.Struct, tag_field="type", tag="annotation.submitted", kw
     item_id: Identifier
     annotator_id: Identifier
     annotation_id: Identifier
-    label: Categorical
+    label: Label
     revision: Revision = 0
     step: Identifier = "annotate"
     duration_ms: Duration | None = None
-    expected: Categorical | None = None
+    expected: Label | None = None
     received_at: Moment | None = None
     attributes: Attributes | None = None
     schema_version: Version = 1
@@ -103,7 +100,7 @@ class Retracted(msgspec.Struct, tag_field="type", tag="annotation.retracted", kw
 class AcceptedAnswer(msgspec.Struct, kw_only=True, gc=False):
     """One accepted answer of an item."""
 
-    label: Categorical
+    label: Label
     weight: Annotated[float, Meta(ge=0, le=1)] = 1.0
 
 
@@ -149,7 +146,7 @@ class Reviewed(msgspec.Struct, tag_field="type", tag="review.decided", kw_only=T
     annotation_id: Identifier
     reviewer_id: Identifier
     decision: Literal["accept", "fix", "reject"]
-    correction: Categorical | None = None
+    correction: Label | None = None
     step: Identifier = "review"
     duration_ms: Duration | None = None
     received_at: Moment | None = None
@@ -171,7 +168,7 @@ class Adjudicated(msgspec.Struct, tag_field="type", tag="item.adjudicated", kw_o
     question_id: Identifier
     item_id: Identifier
     adjudicator_id: Identifier
-    label: Categorical
+    label: Label
     step: Identifier = "adjudicate"
     duration_ms: Duration | None = None
     received_at: Moment | None = None
@@ -186,6 +183,31 @@ _BY_TYPE: dict[str, type[msgspec.Struct]] = {
     for kind in (Submitted, Skipped, Retracted, Gold, Withdrawn, Reviewed, Adjudicated)
 }  # fmt: skip
 _LABEL_FIELDS = ("label", "expected", "correction")
+
+
+def folded(event: FoldableEvent) -> FoldableEvent:
+    """Bring the labels of an event just read into the form that the fold takes; return the event.
+
+    Raises
+    ------
+    RefusedLabelError
+        If a label is none of its kind.
+    """
+    kind = type(event)
+    if kind is Submitted:
+        if type(event.label) is not Categorical:
+            event.label = event.label.folded()
+        if event.expected is not None and type(event.expected) is not Categorical:
+            event.expected = event.expected.folded()
+    elif kind is Gold:
+        for answer in event.answers:
+            if type(answer.label) is not Categorical:
+                answer.label = answer.label.folded()
+    elif kind is Reviewed and type(event.correction) is not Categorical and event.correction is not None:
+        event.correction = event.correction.folded()
+    elif kind is Adjudicated and type(event.label) is not Categorical:
+        event.label = event.label.folded()
+    return event
 
 
 def foldable_event(event: AnyEvent) -> FoldableEvent:
@@ -204,4 +226,4 @@ def foldable_event(event: AnyEvent) -> FoldableEvent:
 
 def foldable_label(label: AnyLabel) -> Categorical | OtherLabel:
     """Return a label of the contract as the fold takes it."""
-    return Categorical(label.kind, label.value) if label.kind == "categorical" else other_label(label)
+    return Categorical(label.value) if label.kind == "categorical" else other_label(label)

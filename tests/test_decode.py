@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from operators.decode import Decoder, IntakeReport
 from operators.events import foldable_event
+from operators.labels import OtherLabel
 from schemas.errors import ErrorCode
 from schemas.events import parse_event
 from schemas.records import RecordBatch
@@ -127,6 +128,57 @@ def test_both_readers_agree_on_changed_fields(sample, changes, removed, stamp, e
     for name in removed:
         event.pop(name, None)
     check(json.dumps(event, ensure_ascii=ensure_ascii).encode("utf-8", "surrogatepass"))
+
+
+names = st.text(max_size=3) | st.sampled_from(["a", "b", "c", "\u00e9", "e\u0301", "x" * 256, "x" * 257])
+numbers = st.floats(-2, 2) | st.integers(-2, 6) | st.sampled_from([-0.0, 1e-6, 1 + 1e-7, 1e9, -1e9, 1e9 + 1, 10**400])
+offsets = st.integers(-1, 4) | st.sampled_from([0.0, 1.5, 2**53 - 1, 2**53, 10**30])
+shares = st.floats(0, 0.5) | st.sampled_from([0, 1, -0.0, 1.0, 0.999999, 1.1, -1e-9])
+box_values = st.fixed_dictionaries({"label": names, "x": shares, "y": shares, "width": shares, "height": shares})
+span_values = st.fixed_dictionaries({"label": names, "start": offsets, "end": offsets})
+labels_of_all_kinds = st.one_of(
+    st.fixed_dictionaries({"kind": st.just("categorical"), "value": names}),
+    st.fixed_dictionaries({"kind": st.just("multi_label"), "values": st.lists(names, max_size=4)}),
+    st.fixed_dictionaries({
+        "kind": st.just("rating"), "value": numbers, "low": numbers, "high": numbers,
+        "scale": st.sampled_from(["ordinal", "interval", "nominal"]),
+    }),
+    st.fixed_dictionaries({"kind": st.just("boxes"), "boxes": st.lists(box_values, max_size=3)}),
+    st.fixed_dictionaries({"kind": st.just("spans"), "spans": st.lists(span_values, max_size=3)}),
+    st.fixed_dictionaries({
+        "kind": st.just("preference"), "chosen": names, "options": st.lists(names, min_size=1, max_size=4),
+    }),
+    st.fixed_dictionaries({
+        "kind": st.just("ranking"), "order": st.lists(names | st.lists(names, max_size=3), max_size=4),
+    }),
+    st.fixed_dictionaries({"kind": st.just("text"), "value": names | st.text(max_size=30)}),
+)  # fmt: skip
+
+
+@settings(max_examples=250, deadline=None)
+@given(
+    sample=st.sampled_from([SUBMITTED, GOLD, REVIEWED, ADJUDICATED]),
+    first=labels_of_all_kinds,
+    second=labels_of_all_kinds,
+    more=st.dictionaries(st.sampled_from(["kind", "content", "folded", "value"]), anything, max_size=1),
+)
+def test_both_readers_agree_on_labels_of_all_kinds(sample, first, second, more):
+    """Wherever a label stands, what one reader refuses the other refuses, and what they accept is the same answer."""
+    event, first = json.loads(sample), {**more, **first}
+    for name in {"label", "correction"} & event.keys():
+        event[name] = first
+    if sample == SUBMITTED:
+        event["expected"] = second
+    if sample == GOLD:
+        event["answers"] = [{"label": first, "weight": 0.5}, {"label": second}]
+    check(json.dumps(event).encode())
+
+
+def test_labels_of_all_kinds_are_read_fast(monkeypatch):
+    """No kind of label needs the slower reader."""
+    monkeypatch.setattr("operators.decode.parse_event", lambda payload: pytest.fail("the contract's reader was asked"))
+    for sample in OTHER_KINDS:
+        assert type(decoder.decode(sample).label) is OtherLabel
 
 
 @settings(max_examples=700, deadline=None)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from river import stats
 
-from operators.events import Categorical
+from operators.label_reading import Categorical
 from operators.labels import OtherLabel, classes_of
 from operators.project.estimates import FIRST_BOUND
 from operators.project.settings import FoldSettings
