@@ -98,6 +98,34 @@ def test_cvat_and_labelbox_sign_the_body(
     assert (changed.status, changed.reason) == (401, "signature_wrong")
 
 
+def test_toloka_signs_body_and_time() -> None:
+    """Notifications are taken by Toloka's signature, unless signed long ago; a script shows the secret itself."""
+    settled, submitted = (
+        payload(f"toloka/webhook_{name}.json") for name in ("dynamic_overlap", "assignment_submitted")
+    )
+    body = encoded({"events": [settled, submitted]})
+
+    def header(at: float) -> dict[str, str]:
+        sign = hmac.new(b"secret", f"{int(at * 1000)}.1.".encode() + body, "sha256").hexdigest()
+        return {"Toloka-Signature": f"{{v=1, ts={int(at * 1000)}, sign={sign}}}"}
+
+    def sent(sent_body: bytes, headers: dict[str, str]) -> tuple[int, str | None]:
+        answer = ask("/v1/ingest/toloka", sent_body, headers, secret_toloka="secret")
+        return answer.status, answer.document.get("error", {}).get("reason")
+
+    taken = ask("/v1/ingest/toloka", body, header(time.time()), secret_toloka="secret")
+    assert (taken.document["accepted"], [entry["reason"] for entry in taken.document["ignored"]]) == (
+        1,
+        ["label_elsewhere"],
+    )
+    assert sent(body + b" ", header(time.time())) == (401, "signature_wrong")
+    assert sent(body, header(time.time() - 400)) == (401, "timestamp_too_old")
+    assert sent(body, {"Authorization": "Bearer secret"})[0] == 200
+    assert sent(body, {"Authorization": "Bearer wrong", **header(time.time())})[0] == 200
+    assert sent(body, {"Authorization": "Bearer secret", "Toloka-Signature": "{}"}) == (401, "signature_malformed")
+    assert sent(body, {}) == (401, "signature_missing")
+
+
 def test_labelbox_tells_a_deletion_in_a_header() -> None:
     """The headers of a request reach the adapter."""
     body = b'{"id": "l1", "project": {"id": "p"}}'

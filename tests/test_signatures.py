@@ -16,6 +16,7 @@ from flows.gateway.signatures import (
     verify_labelbox,
     verify_shared_header,
     verify_standard_webhook,
+    verify_toloka,
 )
 from schemas.errors import ConfigurationError
 from tests.support.tool_events import PAYLOADS
@@ -74,6 +75,51 @@ def test_captured_requests_follow_the_scheme(path: object) -> None:
     assert reason(caught) == "signature_wrong"
     again = signed(body, message_id=headers["webhook-id"], timestamp=timestamp)
     verify_standard_webhook(body, again, [SECRET], now=timestamp)
+
+
+# The example of Toloka's documentation.
+TOLOKA_BODY = (
+    b'{"events":[{"event_time":"2000-01-01T12:00:00","project_id":"project-1","pool_id":"pool-1",'
+    b'"uuid":"00000000-0000-0000-0000-000000000000","task_suite_id":"task-suite-1","assignment_id":"assignment-1",'
+    b'"webhook_subscription_id":"subscription-1","type":"ASSIGNMENT_APPROVED"}]}'
+)
+TOLOKA_SIGN = "609af3eefd4c12b6afad30ab456efcd21fe82f4247d3340151a3ca0c97a6cbcb"
+TOLOKA_NOW = 946728000
+
+
+def toloka(header: str = f"{{v=1, ts={TOLOKA_NOW}000, sign={TOLOKA_SIGN}}}") -> dict[str, str]:
+    """Return the header that Toloka sends."""
+    return {"Toloka-Signature": header}
+
+
+def test_toloka_s_published_example_verifies() -> None:
+    """The signature of Toloka's own example is accepted, with or without braces, near its time alone."""
+    verify_toloka(TOLOKA_BODY, toloka(), ["12345"], now=TOLOKA_NOW + 299)
+    verify_toloka(
+        TOLOKA_BODY, toloka(f"sign={TOLOKA_SIGN.upper()},ts={TOLOKA_NOW}000,v=1"), ["x", "12345"], now=TOLOKA_NOW
+    )
+    for now, code in ((TOLOKA_NOW + 301, "timestamp_too_old"), (TOLOKA_NOW - 301, "timestamp_too_new")):
+        with pytest.raises(SignatureError) as caught:
+            verify_toloka(TOLOKA_BODY, toloka(), ["12345"], now=now)
+        assert reason(caught) == code
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "code"),
+    [
+        (TOLOKA_BODY + b" ", toloka(), "signature_wrong"),
+        (TOLOKA_BODY, toloka(f"{{v=1, ts={TOLOKA_NOW}001, sign={TOLOKA_SIGN}}}"), "signature_wrong"),
+        (TOLOKA_BODY, toloka(f"{{v=2, ts={TOLOKA_NOW}000, sign={TOLOKA_SIGN}}}"), "signature_wrong"),
+        (TOLOKA_BODY, toloka(f"{{v=1, sign={TOLOKA_SIGN}}}"), "signature_malformed"),
+        (TOLOKA_BODY, toloka("{}"), "signature_malformed"),
+        (TOLOKA_BODY, {}, "signature_missing"),
+    ],
+)
+def test_what_toloka_did_not_sign_is_refused(body: bytes, headers: dict[str, str], code: str) -> None:
+    """Another body, time or version, a part left out, no header at all: each is refused by name."""
+    with pytest.raises(SignatureError) as caught:
+        verify_toloka(body, headers, ["12345"], now=TOLOKA_NOW)
+    assert reason(caught) == code
 
 
 @given(st.integers(0, len(BODY) - 1), st.integers(1, 255))

@@ -10,10 +10,12 @@ from flows.gateway.signatures import (
     CVAT_SIGNATURE,
     LABELBOX_SIGNATURE,
     REPLAY_SECONDS_MAX,
+    TOLOKA_SIGNATURE,
     SignatureError,
     verify_hmac,
     verify_shared_header,
     verify_standard_webhook,
+    verify_toloka,
 )
 
 AUTHORIZATION = "authorization"
@@ -29,6 +31,8 @@ class Scheme(StrEnum):
     """The signature of Standard Webhooks, over the body and a time."""
     HMAC_SHA256 = "hmac-sha256"
     HMAC_SHA1 = "hmac-sha1"
+    TOLOKA = "toloka"
+    """Toloka's signature over the body and a time; or, from a script that sends its records, a header as above."""
     OPEN = "open"
     """Anybody may send."""
 
@@ -98,15 +102,24 @@ class Authentication:
                 return
 
     def _verify(self, body: bytes, headers: Mapping[str, str]) -> None:
-        if self.scheme is Scheme.SHARED_SECRET:
+        if self._is_shared_secret(headers):
             verify_shared_header(headers, self.secrets, header=self.header or _secret_header(headers))
         elif self.scheme is Scheme.STANDARD_WEBHOOKS:
             now = self.clock()
             verify_standard_webhook(body, headers, self.secrets, now=now, replay_seconds_max=self.replay_seconds_max)
+        elif self.scheme is Scheme.TOLOKA:
+            now = self.clock()
+            verify_toloka(body, headers, self.secrets, now=now, replay_seconds_max=self.replay_seconds_max)
         else:
             header = self.header or SIGNATURE_HEADERS[self.scheme]
             algorithm = self.scheme.removeprefix("hmac-")
             verify_hmac(body, headers, self.secrets, header=header, algorithm=algorithm)
+
+    def _is_shared_secret(self, headers: Mapping[str, str]) -> bool:
+        if self.scheme is not Scheme.TOLOKA:
+            return self.scheme is Scheme.SHARED_SECRET
+        shown = self.header or _secret_header(headers)
+        return TOLOKA_SIGNATURE not in headers and shown in headers
 
 
 def _secret_header(headers: Mapping[str, str]) -> str:

@@ -23,8 +23,9 @@ STANDARD_SECRET_PREFIX = "whsec_"
 STANDARD_ID, STANDARD_TIMESTAMP, STANDARD_SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
 CVAT_SIGNATURE = "x-signature-256"
 LABELBOX_SIGNATURE = "x-hub-signature"
+TOLOKA_SIGNATURE = "toloka-signature"
 
-_TIMESTAMP_DIGITS_MAX = 12
+_TIMESTAMP_DIGITS_MAX = 15
 
 
 class SignatureFailure(StrEnum):
@@ -148,6 +149,45 @@ def verify_labelbox(body: bytes, headers: Mapping[str, str], secrets: Sequence[s
     verify_hmac(body, headers, secrets, header=LABELBOX_SIGNATURE, algorithm="sha1")
 
 
+def verify_toloka(
+    body: bytes,
+    headers: Mapping[str, str],
+    secrets: Sequence[str],
+    *,
+    now: float,
+    replay_seconds_max: float = REPLAY_SECONDS_MAX,
+) -> None:
+    """Verify Toloka's signature: ``{v=1, ts=MILLISECONDS, sign=HEX}`` in ``Toloka-Signature``.
+
+    Parameters
+    ----------
+    body, headers, now, replay_seconds_max
+        See `verify_standard_webhook`.
+    secrets
+        The secrets that may have signed: the ``secret_key`` of the subscription.
+
+    Raises
+    ------
+    SignatureError
+        If the header is missing or malformed, does not fit, or the signed time is too far from now.
+    ConfigurationError
+        If there is no secret.
+
+    References
+    ----------
+    Toloka API, "Event authentication".
+    """
+    keys = [_bytes_of(secret) for secret in _required(secrets)]
+    pairs = (part.partition("=") for part in _header(headers, TOLOKA_SIGNATURE).strip(" {}").split(","))
+    parts = {name.strip(): value.strip() for name, _, value in pairs}
+    version, timestamp, given = (parts.get(name, "") for name in ("v", "ts", "sign"))
+    if not (version and timestamp and given):
+        raise SignatureError(SignatureFailure.MALFORMED, f"{TOLOKA_SIGNATURE}: expected v=, ts= and sign=")
+    signed = _bytes_of(f"{timestamp}.{version}.") + body
+    _require_equal([given.lower()], [hmac.new(key, signed, hashlib.sha256).hexdigest() for key in keys])
+    _require_recent(timestamp, now, replay_seconds_max, header=TOLOKA_SIGNATURE, per_second=1_000)
+
+
 def verify_shared_header(headers: Mapping[str, str], secrets: Sequence[str], *, header: str) -> None:
     """Verify that a header holds a secret: as Label Studio sends it, which signs nothing.
 
@@ -185,14 +225,16 @@ def _require_equal(given: Sequence[str], expected: Sequence[str]) -> None:
         raise SignatureError(SignatureFailure.WRONG, "the signature does not fit")
 
 
-def _require_recent(timestamp: str, now: float, replay_seconds_max: float) -> None:
+def _require_recent(
+    timestamp: str, now: float, replay_seconds_max: float, *, header: str = STANDARD_TIMESTAMP, per_second: int = 1
+) -> None:
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _TIMESTAMP_DIGITS_MAX):
-        raise SignatureError(SignatureFailure.MALFORMED, f"{STANDARD_TIMESTAMP}: no unix time")
-    age = now - int(timestamp)
+        raise SignatureError(SignatureFailure.MALFORMED, f"{header}: no unix time")
+    age = now - int(timestamp) / per_second
     if age > replay_seconds_max:
-        raise SignatureError(SignatureFailure.TOO_OLD, f"{STANDARD_TIMESTAMP}: signed {age:.0f} s ago")
+        raise SignatureError(SignatureFailure.TOO_OLD, f"{header}: signed {age:.0f} s ago")
     if age < -replay_seconds_max:
-        raise SignatureError(SignatureFailure.TOO_NEW, f"{STANDARD_TIMESTAMP}: signed {-age:.0f} s in the future")
+        raise SignatureError(SignatureFailure.TOO_NEW, f"{header}: signed {-age:.0f} s in the future")
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

@@ -22,6 +22,7 @@ SCHEMES = {
     "argilla": Scheme.STANDARD_WEBHOOKS,
     "cvat": Scheme.HMAC_SHA256,
     "labelbox": Scheme.HMAC_SHA1,
+    "toloka": Scheme.TOLOKA,
 }
 """How tools sign; those that do not send a secret in a header."""
 

@@ -43,7 +43,7 @@ def _has(*names: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def _is_toloka_webhook(document: dict[str, Any]) -> bool:
-    return "webhook_subscription_id" in document or "event_type" in document
+    return "webhook_subscription_id" in document or "event_type" in document or "events" in document
 
 
 def _is_labelbox_webhook(document: dict[str, Any]) -> bool:

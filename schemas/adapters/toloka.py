@@ -57,7 +57,7 @@ def webhook_events(
     Parameters
     ----------
     payload
-        The body, parsed: one notification or several.
+        The body, parsed: ``{"events": […]}``, one notification, or several.
     received_at
         RFC 3339, when it came.
     settings
@@ -70,9 +70,10 @@ def webhook_events(
     AdapterError
         If it is no body of a Toloka webhook.
     """
-    if type(payload) is list:
-        return [outcome for part in payload for outcome in _notification(part, received_at, settings)]
-    return _notification(payload, received_at, settings)
+    parts = payload["events"] if type(payload) is dict and "events" in payload else payload
+    if type(parts) is list:
+        return [outcome for part in parts for outcome in _notification(part, received_at, settings)]
+    return _notification(parts, received_at, settings)
 
 
 def export_events(
