@@ -150,7 +150,11 @@ def whole_number_of(value: object) -> int:
 
 def first_of(owner: Mapping[str, Any], *keys: str) -> Any:
     """Return the first member that is there and not null; None where none is."""
-    return next((owner[key] for key in keys if owner.get(key) is not None), None)
+    for key in keys:
+        value = owner.get(key)
+        if value is not None:
+            return value
+    return None
 
 
 def _kind_by_look(value: object) -> str:

@@ -19,6 +19,7 @@ AnyLabel = Annotated[
 ]
 
 LABEL_ADAPTER: TypeAdapter[AnyLabel] = TypeAdapter(AnyLabel)
+_validate, _dump = LABEL_ADAPTER.validator.validate_python, LABEL_ADAPTER.serializer.to_python
 
 
 def canonical_label(label: object) -> dict[str, Any]:
@@ -34,4 +35,4 @@ def canonical_label(label: object) -> dict[str, Any]:
     >>> canonical_label({"kind": "multi_label", "values": ["b", "a"]})
     {'kind': 'multi_label', 'values': ['a', 'b']}
     """
-    return LABEL_ADAPTER.dump_python(LABEL_ADAPTER.validate_python(label))
+    return _dump(_validate(label))
