@@ -7,9 +7,10 @@ from typing import Any
 
 from bytewax import operators as op
 from bytewax.dataflow import Dataflow
-from bytewax.inputs import Source
-from bytewax.outputs import Sink
+from bytewax.inputs import FixedPartitionedSource
+from bytewax.outputs import FixedPartitionedSink
 
+from flows.guard import Guard, GuardedSink, GuardedSource
 from flows.settings import DAY_SECONDS, Settings
 from operators import verbs
 from operators.decode import DecodeSettings
@@ -33,11 +34,12 @@ RowObserver = Callable[[list[tuple[str, RowBatch]]], list[tuple[str, RowBatch]]]
 
 def build_dataflow(
     *,
-    source: Source[RecordBatch],
-    sinks: dict[str, Sink[Any]],
+    source: FixedPartitionedSource[RecordBatch, Any],
+    sinks: dict[str, FixedPartitionedSink[Any, Any]],
     decode_settings: DecodeSettings,
     fold_settings: FoldSettings,
     observe: RowObserver,
+    guard: Guard,
 ) -> Dataflow:
     """Return the flow. Its step ids are a disk format.
 
@@ -51,14 +53,16 @@ def build_dataflow(
         What decides how the log becomes rows.
     observe
         Called with the rows on their way to the sinks; returns those that are to go on.
+    guard
+        Takes note of the first error that escapes.
     """
     flow = Dataflow(FLOW_ID)
-    records = op.input("source", flow, source)
-    events = verbs.decode("decode", records, settings=decode_settings)
-    rows = verbs.fold("fold", events, settings=fold_settings)
-    observed = op.flat_map_batch("observe", rows, observe)
+    records = op.input("source", flow, GuardedSource(source, guard))
+    events = verbs.decode("decode", records, settings=decode_settings, guard=guard)
+    rows = verbs.fold("fold", events, settings=fold_settings, guard=guard)
+    observed = op.flat_map_batch("observe", rows, guard(observe))
     for name, sink in sinks.items():
-        op.output(name, observed, sink)
+        op.output(name, observed, GuardedSink(sink, guard))
     return flow
 
 

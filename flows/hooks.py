@@ -1,7 +1,7 @@
 """Puts the delivery of alerts together: the outbox, the hooks of a policy, people's actions, and reports of it all."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,33 @@ from sinks.hooks.traits import Suppression
 OUTBOX_NAME = "alerts.sqlite3"
 STOP_SECONDS = 3.0
 REPORT_FLUSH_SECONDS = 30.0
+
+
+class DeliveryOnDemand:
+    """The delivery of a flow, opened in that process of a cluster which is given the alerts: they have one outbox.
+
+    Parameters
+    ----------
+    open_delivery
+        Returns the delivery, running.
+    """
+
+    def __init__(self, open_delivery: Callable[[], "AlertDelivery"]) -> None:
+        self._open = open_delivery
+        self._delivery: AlertDelivery | None = None
+
+    def sink(self) -> AlertSink:
+        """Return the sink of the flow: takes all row batches, puts the alerts among them into the outbox."""
+        return AlertSink(self._intake)
+
+    def stop(self, *, seconds: float) -> None:
+        """End; see `AlertDelivery.stop`."""
+        if self._delivery is not None:
+            self._delivery.stop(seconds=seconds)
+
+    def _intake(self) -> Intake:
+        self._delivery = self._delivery or self._open()
+        return self._delivery.intake
 
 
 class AlertDelivery:
@@ -93,6 +120,20 @@ class AlertDelivery:
             self._record.close()
 
 
+def delivery_on_demand(
+    settings: Settings, hooks: Mapping[str, AnyHook], *, kafka: KafkaSpec | None = None, is_replay: bool = False
+) -> DeliveryOnDemand:
+    """Return the delivery of a flow, opened when it is given alerts to deliver; see `open_delivery`.
+
+    Raises
+    ------
+    ConfigurationError
+        If a secret is missing, or an address may not be called.
+    """
+    _deliveries(settings, hooks)
+    return DeliveryOnDemand(lambda: open_delivery(settings, hooks, kafka=kafka, is_replay=is_replay))
+
+
 def open_delivery(
     settings: Settings, hooks: Mapping[str, AnyHook], *, kafka: KafkaSpec | None = None, is_replay: bool = False
 ) -> AlertDelivery:
@@ -114,17 +155,18 @@ def open_delivery(
     ConfigurationError
         If a secret is missing, an address may not be called, or the outbox cannot be used.
     """
-    networks, environment = parse_networks(settings.hook_networks_allowed or ""), environment_of_process()
-    deliveries = {
-        name: delivery_of(name, hook, networks=networks, environment=environment) for name, hook in hooks.items()
-    }
     return AlertDelivery(
         outbox_path(settings),
-        deliveries,
+        _deliveries(settings, hooks),
         suppression=Suppression(age_seconds_max=settings.deliver_age_seconds_max, is_replay=is_replay),
         control=control_sources(settings, kafka),
         record=DeliveryRecorder(settings.clickhouse) if DELIVERIES_NAME in TABLES else None,
     )
+
+
+def _deliveries(settings: Settings, hooks: Mapping[str, AnyHook]) -> dict[str, Delivery]:
+    networks, environment = parse_networks(settings.hook_networks_allowed or ""), environment_of_process()
+    return {name: delivery_of(name, hook, networks=networks, environment=environment) for name, hook in hooks.items()}
 
 
 def outbox_path(settings: Settings) -> Path:

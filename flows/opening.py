@@ -1,7 +1,5 @@
 """Opens what a flow reads from, from its settings."""
 
-from bytewax.inputs import Source
-
 from flows.settings import Settings
 from flows.simulator.settings import parse_simulation
 from flows.simulator.simulation import simulate
@@ -12,9 +10,10 @@ from flows.sources.slots import BatchLimits, SlotContext
 from flows.sources.standard_input import StandardInputSource
 from flows.sources.urls import FileSpec, KafkaSpec, SimulateSpec, SourceSpec, StandardInputSpec
 from schemas.errors import ConfigurationError
-from schemas.records import RecordBatch
 
 PACE_PARAMETER = "rate"
+
+AnySource = KafkaSource | FileSource | StandardInputSource | GeneratedSource
 
 
 def limits_of(settings: Settings) -> BatchLimits:
@@ -26,7 +25,7 @@ def limits_of(settings: Settings) -> BatchLimits:
     )
 
 
-def open_source(spec: SourceSpec, settings: Settings, *, context: SlotContext) -> Source[RecordBatch]:
+def open_source(spec: SourceSpec, settings: Settings, *, context: SlotContext) -> AnySource:
     """Return the source of a flow.
 
     Raises

@@ -1,6 +1,5 @@
 """The recovery directory: offsets and state of one flow, locked by one process, with what they were made under."""
 
-import fcntl
 import json
 import os
 from dataclasses import dataclass
@@ -11,11 +10,13 @@ from typing import Any, Self
 
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
+from flows.cluster import Member
+from flows.recovery_lock import DirectoryLock
 from schemas.control import CONTROL_FILE
 from schemas.errors import ConfigurationError, IncompatibleStateError
 
 MANIFEST_NAME = "labelpulse.json"
-LOCK_NAME = "labelpulse.lock"
+MANIFEST_STEM = "labelpulse"
 MANIFEST_FORMAT = 1
 
 
@@ -48,6 +49,10 @@ class RecoveryDirectory:
         Settings as they are now, by name; plain JSON values.
     started_at
         The moment that is noted as the first start if the directory is new.
+    member
+        Which process of a cluster this is; None for a flow in one process.
+    wait_seconds
+        How long to wait for the lock, as the processes of a cluster end within a moment of each other.
 
     Raises
     ------
@@ -57,11 +62,20 @@ class RecoveryDirectory:
         If it was made under other settings.
     """
 
-    def __init__(self, path: Path, *, frozen: dict[str, Any], started_at: datetime) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        frozen: dict[str, Any],
+        started_at: datetime,
+        member: Member | None = None,
+        wait_seconds: float = 0.0,
+    ) -> None:
         self.path = path
-        self._lock = _locked(path)
+        self._lock = DirectoryLock(path, member=member, wait_seconds=wait_seconds)
         try:
-            self.manifest = self._open(frozen, started_at)
+            with self._lock.opening():
+                self.manifest = self._open(frozen, started_at)
         except BaseException:
             self.close()
             raise
@@ -73,7 +87,7 @@ class RecoveryDirectory:
 
     def close(self) -> None:
         """Give the lock back."""
-        os.close(self._lock)
+        self._lock.close()
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +111,7 @@ class RecoveryDirectory:
         return found
 
     def _create(self, manifest: Manifest) -> Manifest:
-        strangers = sorted(entry.name for entry in self.path.iterdir() if entry.name not in (LOCK_NAME, CONTROL_FILE))
+        strangers = sorted(entry.name for entry in self.path.iterdir() if not _is_beside(entry.name))
         if strangers and not all(name.startswith("part-") for name in strangers):
             raise ConfigurationError(
                 f"the recovery directory {self.path} holds other files ({', '.join(strangers[:3])} …)",
@@ -137,21 +151,6 @@ def read_manifest(path: Path) -> Manifest | None:
         ) from error
 
 
-def _locked(path: Path) -> int:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise ConfigurationError(
-            f"the recovery directory {path} cannot be used: {error.strerror}",
-            remedy="name a directory that is writable",
-        ) from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise ConfigurationError(
-            f"another process is running on the recovery directory {path}",
-            remedy="stop it first, or name another directory",
-        ) from error
-    return lock
+def _is_beside(name: str) -> bool:
+    """Return whether a file may lie in a recovery directory that holds nothing yet."""
+    return name == CONTROL_FILE or (name.startswith(MANIFEST_STEM) and name.endswith((".lock", ".drain")))

@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.recovery import LOCK_NAME, MANIFEST_NAME, Manifest, read_manifest
+from flows.recovery import MANIFEST_NAME, Manifest, read_manifest
+from flows.recovery_lock import LOCK_NAME
 from operators.project.state import ProjectRecord
 from operators.snapshot import decode_state
 from schemas.errors import ConfigurationError, IncompatibleStateError

@@ -60,6 +60,15 @@ class Settings(BaseSettings):
     until_eof: bool = Field(
         False, description="End when the source has been read to its end, instead of waiting for more."
     )
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes of this machine that run the flow together; more need a server database."
+    )
+    process_id: int | None = Field(
+        None, ge=0, lt=64, description="Number of this process in a cluster that is started process by process."
+    )
+    addresses: str | None = Field(
+        None, description="Where each process of the cluster listens for the others, HOST:PORT;HOST:PORT, by number."
+    )
 
     snapshot_seconds: float = Field(30.0, ge=0, le=3600, description="Seconds between two recovery snapshots.")
     flush_seconds: float = Field(1.0, gt=0, le=300, description="Rows are written at the latest after so many seconds.")

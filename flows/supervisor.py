@@ -115,12 +115,12 @@ class Supervisor:
         if failures > limits.restarts_max:
             raise SupervisionError(
                 f"the flow failed {failures} times within {limits.window_seconds:g} s and is not started again; "
-                f"it ended with {_told(code)}",
+                f"it ended with {told_code(code)}",
                 remedy="mend what the flow's own last lines tell of, then start it again: it goes on where it was",
             )
         pause = limits.pause(failures)
         self._tell(
-            f"the flow ended with {_told(code)}: restart {failures} of at most {limits.restarts_max} within "
+            f"the flow ended with {told_code(code)}: restart {failures} of at most {limits.restarts_max} within "
             f"{limits.window_seconds:g} s, in {pause:g} s"
         )
         return pause
@@ -140,10 +140,10 @@ class Supervisor:
                 signal.signal(number, handler)
 
 
-def _told(code: int) -> str:
+def told_code(code: int) -> str:
     """Return an exit code in words.
 
-    >>> _told(1), _told(-9)
+    >>> told_code(1), told_code(-9)
     ('exit code 1', 'signal SIGKILL')
     """
     return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"

@@ -3,6 +3,9 @@
 Step ids and the state they keep are a disk format: a renamed step would silently start from nothing.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from bytewax import operators as op
 from bytewax.dataflow import Stream, operator
 from bytewax.operators import KeyedStream, StatefulBatchLogic
@@ -13,34 +16,44 @@ from operators.shard import Shard, ShardState
 from operators.snapshot import decode_state, encode_state
 from schemas.records import RecordBatch, RowBatch
 
+Guard = Callable[[Callable[..., Any]], Callable[..., Any]]
+"""Wraps what the engine calls, so that an error which escapes is known afterwards."""
+
+
+def unguarded(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a call as it is."""
+    return call
+
 
 @operator
-def decode(step_id: str, up: Stream[RecordBatch], *, settings: DecodeSettings) -> KeyedStream:
+def decode(step_id: str, up: Stream[RecordBatch], *, settings: DecodeSettings, guard: Guard = unguarded) -> KeyedStream:
     """Turn record batches into batches of events by shard; what is no event goes to the partition's accounts."""
-    return op.flat_map_batch("flat_map_batch", up, Decoder(settings))
+    return op.flat_map_batch("flat_map_batch", up, guard(Decoder(settings)))
 
 
 @operator
-def fold(step_id: str, up: KeyedStream, *, settings: FoldSettings) -> KeyedStream:
+def fold(step_id: str, up: KeyedStream, *, settings: FoldSettings, guard: Guard = unguarded) -> KeyedStream:
     """Fold batches into the state of their shard, and emit the rows that they changed."""
 
     def build(resume: bytes | None) -> ShardLogic:
-        return ShardLogic(settings, resume)
+        return ShardLogic(settings, resume, guard=guard)
 
-    return op.stateful_batch("stateful_batch", up, build)
+    return op.stateful_batch("stateful_batch", up, guard(build))
 
 
 class ShardLogic(StatefulBatchLogic[EventBatch | IntakeReport, RowBatch, bytes]):
     """A shard as Bytewax wants it. The end of the input moves no clock: it may be a drain as well as an end."""
 
-    def __init__(self, settings: FoldSettings, resume: bytes | None) -> None:
+    def __init__(self, settings: FoldSettings, resume: bytes | None, *, guard: Guard = unguarded) -> None:
         self._shard = Shard(
             decode_state(resume, window=settings.window) if resume is not None else ShardState({}, {}), settings
         )
+        self._take = guard(self._shard.take)
+        self._snapshot = guard(self._encoded)
 
     def on_batch(self, values: list[EventBatch | IntakeReport]) -> tuple[list[RowBatch], bool]:
         """Fold the batches that have come."""
-        return [self._shard.take(values)], StatefulBatchLogic.RETAIN
+        return [self._take(values)], StatefulBatchLogic.RETAIN
 
     def on_eof(self) -> tuple[list[RowBatch], bool]:
         """Keep everything as it is."""
@@ -48,5 +61,8 @@ class ShardLogic(StatefulBatchLogic[EventBatch | IntakeReport, RowBatch, bytes])
 
     def snapshot(self) -> bytes:
         """Return the state as bytes, since what is handed over live may change before it is written."""
+        return self._snapshot()
+
+    def _encoded(self) -> bytes:
         self._shard.save()
         return encode_state(self._shard.state)

@@ -10,6 +10,7 @@
     ├── SinkError                  rows could not be written
     │   ├── TransientSinkError     worth another try
     │   └── TerminalSinkError      will fail again however often it is tried
+    ├── ClusterError               a process of a cluster has ended, and so have the others
     └── SupervisionError           a flow failed so often that it is not started again
 """
 
@@ -59,6 +60,10 @@ class TransientSinkError(SinkError):
 
 class TerminalSinkError(SinkError):
     """Writing failed in a way that no other try mends."""
+
+
+class ClusterError(LabelpulseError):
+    """A process of a cluster has ended, and so have the others."""
 
 
 class SupervisionError(LabelpulseError):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.main import run_arguments
-from flows.recovery import LOCK_NAME
+from flows.recovery_lock import LOCK_NAME
 from flows.recovery_store import inspect_recovery, reset_recovery
 from flows.run import run
 from flows.settings import load_settings

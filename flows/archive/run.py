@@ -12,9 +12,9 @@ from bytewax.run import cli_main
 
 from flows.archive.files import prepare_archive
 from flows.archive.sink import ArchiveSink
+from flows.drain import Drain
 from flows.opening import open_source
 from flows.recovery import RecoveryDirectory
-from flows.run import Drain
 from flows.settings import Settings
 from flows.sources.intake import Intake
 from flows.sources.slots import BatchLimits, SlotContext

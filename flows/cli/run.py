@@ -18,7 +18,7 @@ from flows.cli.options import (
 from schemas.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from flows.run_state import RunState
+    from flows.run_state import RunState, RunSummary
     from flows.settings import LoadedSettings, Settings
 
 SUPERVISE_FLAG = "--supervise"
@@ -44,6 +44,31 @@ ReplayOption = Annotated[
         "--replay", help="Read an old log again: alerts are recorded, and delivered to nobody.", show_default=False
     ),
 ]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", metavar="N", help="Run in so many processes of this machine. Default: 1.", show_default=False
+    ),
+]
+ProcessIdOption = Annotated[
+    int | None,
+    typer.Option(
+        "--process-id",
+        metavar="I",
+        help="Be process I, from 0 on, of a cluster; needs --addresses.",
+        show_default=False,
+    ),
+]
+AddressesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--addresses",
+        metavar="HOST:PORT;…",
+        help="Where each process of the cluster listens for the others, by number.",
+        show_default=False,
+    ),
+]
+ReportToOption = Annotated[int | None, typer.Option("--report-to", hidden=True)]
 ProgressOption = Annotated[
     bool | None,
     typer.Option(
@@ -76,6 +101,10 @@ def run(
     hooks: HooksOption = None,
     replay: ReplayOption = None,
     progress: ProgressOption = None,
+    workers: WorkersOption = None,
+    process_id: ProcessIdOption = None,
+    addresses: AddressesOption = None,
+    report_to: ReportToOption = None,
 ) -> int | None:
     """Read events and keep the figures in the database up to date, until the end of the source or Ctrl-C.
 
@@ -86,6 +115,8 @@ def run(
       labelpulse run --source simulate:events=200000,seed=7 --until-eof
       labelpulse run --source file:events.jsonl --clickhouse chdb:///data/lp
       labelpulse run --source kafka://localhost:9092/events --recovery ./state
+      labelpulse run --source kafka://localhost:9092/events --recovery ./state \\
+        --workers 3 --clickhouse clickhouse://localhost:8123/labelpulse
     """
     loaded = settings_from(
         config=config,
@@ -98,12 +129,17 @@ def run(
         monitor_port=monitor_port,
         hooks=hooks,
         replay=replay,
+        workers=workers,
+        process_id=process_id,
+        addresses=addresses,
     )
     settings = loaded.settings
     if settings.source is None:
         raise ConfigurationError(
             "no source of events is named", remedy="labelpulse run --source simulate:events=200000,seed=7 --until-eof"
         )
+    if report_to is not None:
+        return _work(settings, report_to=report_to, is_debugging=bool(context.obj))
     if supervise:
         return _supervised(settings)
     if settings.recovery is None:
@@ -123,7 +159,7 @@ def _supervised(settings: "Settings") -> int:
             remedy="add --recovery DIRECTORY; instead of standard input name a file or topic",
         )
     supervisor = Supervisor(
-        [sys.executable, "-m", "flows.cli.main", *(word for word in sys.argv[1:] if word != SUPERVISE_FLAG)],
+        own_command(without=SUPERVISE_FLAG),
         limits=RestartLimits(
             restarts_max=settings.supervise_restarts_max,
             window_seconds=settings.supervise_window_seconds,
@@ -135,23 +171,47 @@ def _supervised(settings: "Settings") -> int:
     return supervisor.run()
 
 
+def own_command(*, without: str = "") -> list[str]:
+    """Return what runs this very command once more, without one of its flags."""
+    return [sys.executable, "-m", "flows.cli.main", *(word for word in sys.argv[1:] if word != without)]
+
+
+def _work(settings: "Settings", *, report_to: int, is_debugging: bool) -> int:
+    """Be a worker: what there is to be told goes to the process that started this one."""
+    from flows.cli.worker import work
+
+    return work(settings, report_to=report_to, is_debugging=is_debugging)
+
+
 def _run_and_tell(loaded: "LoadedSettings", *, is_live: bool, is_debugging: bool) -> None:
     settings = loaded.settings
     try:
         from flows.cli.summary import print_summary
         from flows.engine_output import engine_output_held
-        from flows.run import run as run_flow
         from flows.run_state import RunState
 
         state = RunState()
         # what native code writes is held back first, so that our own streams are opened on the terminal behind it
         with nullcontext() if is_debugging else engine_output_held(), _shown(state, settings, is_live=is_live):
-            summary = run_flow(settings, state=state)
+            summary = _run_flow(settings, state)
     except KeyboardInterrupt:
         # once it reads, the flow itself takes the signal and ends in order
         note("stopped before anything was read")
         return
+    if settings.process_id:
+        note(f"process {settings.process_id} has ended; process 0 shows the figures")
+        return
     print_summary(summary, settings, names_database=loaded.origins["clickhouse"] == "flag")
+
+
+def _run_flow(settings: "Settings", state: "RunState") -> "RunSummary":
+    if settings.workers > 1 and settings.process_id is None:
+        from flows.cluster_run import run_cluster
+
+        return run_cluster(settings, own_command(), state=state)
+    from flows.run import run as run_flow
+
+    return run_flow(settings, state=state)
 
 
 def _shown(state: "RunState", settings: "Settings", *, is_live: bool) -> AbstractContextManager[None]:

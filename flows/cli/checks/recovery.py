@@ -9,7 +9,8 @@ from pathlib import Path
 from flows.cli.checks.finding import Finding, failure, ok, warning
 from flows.dataflow import frozen_settings
 from flows.policy import load_policy
-from flows.recovery import LOCK_NAME, read_manifest
+from flows.recovery import read_manifest
+from flows.recovery_lock import LOCK_NAME
 from flows.settings import Settings
 from schemas.errors import LabelpulseError
 

@@ -1,0 +1,47 @@
+"""Whether the flow has been asked to end, by a signal or by another process of its cluster."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Drain:
+    """Whether the flow has been asked to end.
+
+    Parameters
+    ----------
+    on_ask
+        Called when it is asked for the first time: from a signal handler, or from any thread.
+    """
+
+    def __init__(self, on_ask: Callable[[], None]) -> None:
+        self.is_asked = False
+        self._on_ask = on_ask
+
+    def __call__(self) -> bool:
+        """Return whether the flow has been asked to end."""
+        return self.is_asked
+
+    def ask(self) -> None:
+        """Ask for the end; once asked, nothing more happens."""
+        if not self.is_asked:
+            self.is_asked = True
+            self._on_ask()
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Ask for the end at SIGINT or SIGTERM while the block runs; a second signal ends the process at once."""
+
+        def ask(number: int, _: FrameType | None) -> None:
+            signal.signal(number, signal.SIG_DFL)
+            self.ask()
+
+        before = {number: signal.signal(number, ask) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,30 @@
+"""Clusters of workers under test: a server database that they share, their processes, and what is done to them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.clickhouse_front import ClickHouseFront
+from tests.support.command import call
+
+
+@contextmanager
+def served_databases(path: Path, *names: str) -> Iterator[list[str]]:
+    """Serve the embedded engine as a server with migrated databases; yields their DSNs."""
+    with ClickHouseFront(path) as front:
+        dsns = [f"{front.dsn}/{name}" for name in names]
+        for dsn in dsns:
+            call("migrate", "--clickhouse", dsn)
+        yield dsns
+
+
+def workers_of(parent: int) -> list[int]:
+    """Return the ids of the worker processes of a cluster, by number."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    numbered = {_option(int(child), "--process-id"): int(child) for child in children}
+    return [numbered[number] for number in sorted(numbered) if number is not None]
+
+
+def _option(process: int, name: str) -> int | None:
+    words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    return int(words[words.index(name.encode()) + 1]) if name.encode() in words else None
