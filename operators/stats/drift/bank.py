@@ -2,6 +2,7 @@
 
 import abc
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,22 +64,56 @@ def concatenate_alarms(parts: list[dict[str, NDArray]]) -> Alarms:
     return Alarms(**{name: column[order] for name, column in joined.items()})
 
 
-def rounds(slots: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Cut a batch so that a slot occurs once in each part, earlier judgements in earlier parts.
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """A batch in rounds that hold a slot at most once each, earlier judgements in earlier rounds.
 
-    >>> [part.tolist() for part in rounds(np.array([7, 3, 7, 7]))]
-    [[0, 1], [2], [3]]
+    The slots of a round are the first ones of those of the round before it, so that a round is a slice of every array.
+
+    Parameters
+    ----------
+    order
+        Where in the batch each judgement stands, round by round, shape (judgements,).
+    slots
+        Each slot once, those with most judgements first, shape (slots,).
+    sizes
+        Judgements of each round, never growing; they sum to the number of judgements.
+    """
+
+    order: NDArray[np.int64]
+    slots: NDArray[np.int64]
+    sizes: list[int]
+
+    def slices(self) -> list[slice]:
+        """Return where each round stands."""
+        return slices_of(self.sizes)
+
+
+def slices_of(sizes: list[int]) -> list[slice]:
+    """Return where parts of these sizes stand that follow one another."""
+    ends = list(accumulate(sizes))
+    return [slice(end - size, end) for end, size in zip(ends, sizes, strict=True)]
+
+
+def rounds(slots: NDArray[np.int64]) -> Rounds:
+    """Cut a batch into rounds.
+
+    >>> cut = rounds(np.array([7, 3, 7, 7]))
+    >>> cut.order.tolist(), cut.slots.tolist(), cut.sizes
+    ([0, 1, 2, 3], [7, 3], [2, 1, 1])
     """
     order = np.argsort(slots, kind="stable")
     ranked = slots[order]
     starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
     if len(starts) == len(slots):
-        return [np.arange(len(slots))]
+        return Rounds(np.arange(len(slots)), slots, [len(slots)])
     lengths = np.diff(np.append(starts, len(slots)))
-    rank = np.empty(len(slots), np.int64)
-    rank[order] = np.arange(len(slots)) - np.repeat(starts, lengths)
-    by_rank = np.argsort(rank, kind="stable")
-    return np.split(by_rank, np.cumsum(np.bincount(rank))[:-1])
+    by_length = np.argsort(-lengths, kind="stable")
+    place = np.empty(len(starts), np.int64)
+    place[by_length] = np.arange(len(starts))
+    rank = np.arange(len(slots)) - np.repeat(starts, lengths)
+    by_round = np.argsort(rank * len(starts) + np.repeat(place, lengths))
+    return Rounds(order[by_round], ranked[starts][by_length], np.bincount(rank).tolist())
 
 
 def sum_of_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -90,6 +125,51 @@ def sum_of_columns(values: NDArray[np.float64]) -> NDArray[np.float64]:
             folded[:, 0] += values[:, -1]
         values = folded
     return values[:, 0]
+
+
+def numbers_of(rows: NDArray, sizes: list[int]) -> NDArray[np.float64]:
+    """Return the annotator's count of judgements at each judgement, round by round, starting at 1."""
+    return np.concatenate([rows[:size, 0] + (rank + 1.0) for rank, size in enumerate(sizes)])
+
+
+def gather(
+    sums: NDArray[np.float64], sizes: list[int], weights: NDArray[np.float64], factors: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return `sums` after each judgement, of which each takes ``(sums + weight) · factor``.
+
+    Parameters
+    ----------
+    sums
+        Of each row, shape (kinds, rows, alternatives); those after the last judgement of each row are written there.
+    sizes
+        Judgements of each round.
+    weights, factors
+        Round by round, shapes (kinds, judgements, alternatives) and (judgements, alternatives).
+
+    Returns
+    -------
+    Shape (kinds, judgements, alternatives).
+    """
+    after, before = np.empty(weights.shape), sums
+    for part, size in zip(slices_of(sizes), sizes, strict=True):
+        now = after[:, part]
+        np.add(before[:, :size], weights[:, part], out=now)
+        np.multiply(now, factors[part], out=now)
+        sums[:, :size] = now
+        before = now
+    return after
+
+
+def _lengths(sizes: list[int]) -> NDArray[np.float64]:
+    """Return how many judgements each row has.
+
+    >>> _lengths([3, 1]).tolist()
+    [2.0, 1.0, 1.0]
+    """
+    lengths = np.zeros(sizes[0])
+    for size in sizes:
+        lengths[:size] += 1.0
+    return lengths
 
 
 class DetectorBank(abc.ABC):
@@ -178,26 +258,32 @@ class DetectorBank(abc.ABC):
         slots = np.asarray(slots, np.int64)
         if not len(slots):
             return concatenate_alarms([])
-        parts = []
-        for chosen in rounds(slots):
-            part = self._round(chosen, slots[chosen], [column[chosen] for column in columns])
-            if part:
-                parts.append(part)
-        return concatenate_alarms(parts)
+        cut = rounds(slots)
+        rows = self.table[cut.slots]
+        exceeds = self._advance(rows, cut.sizes, *(column[cut.order] for column in columns))
+        if not exceeds.any():
+            rows[:, 0] += _lengths(cut.sizes)
+            self.table[cut.slots] = rows
+            return concatenate_alarms([])
+        alarmed = np.unique(slots[cut.order[exceeds]])
+        is_quiet = ~np.isin(cut.slots, alarmed)
+        rows[:, 0] += _lengths(cut.sizes)
+        self.table[cut.slots[is_quiet]] = rows[is_quiet]
+        chosen = np.flatnonzero(np.isin(slots, alarmed))
+        return self._update_by_rounds(chosen, slots[chosen], [column[chosen] for column in columns])
 
-    def _round(self, positions: NDArray, slots: NDArray, columns: list[NDArray]) -> dict[str, NDArray] | None:
-        """Feed at most one judgement per slot."""
-        rows = self.table[slots]
-        rows[:, 0] += 1.0
-        exceeds = self._advance(rows, *columns)
-        alarmed = np.flatnonzero(exceeds)
-        if not len(alarmed):
-            self.table[slots] = rows
-            return None
-        report = self._report(positions[alarmed], slots[alarmed], rows[alarmed])
-        rows[alarmed, 1:] = 0.0
-        self.table[slots] = rows
-        return report
+    def _update_by_rounds(self, positions: NDArray, slots: NDArray, columns: list[NDArray]) -> Alarms:
+        """Feed judgements of slots some of which raise alarms, after which they begin anew."""
+        cut, parts = rounds(slots), []
+        for part, size in zip(cut.slices(), cut.sizes, strict=True):
+            chosen, rows = cut.order[part], self.table[cut.slots[:size]]
+            exceeds = self._advance(rows, [size], *(column[chosen] for column in columns))
+            rows[:, 0] += 1.0
+            if exceeds.any():
+                parts.append(self._report(positions[chosen[exceeds]], cut.slots[:size][exceeds], rows[exceeds]))
+                rows[exceeds, 1:] = 0.0
+            self.table[cut.slots[:size]] = rows
+        return concatenate_alarms(parts)
 
     def _report(self, positions: NDArray, slots: NDArray, rows: NDArray) -> dict[str, NDArray]:
         """Describe the rows at an alarm."""
@@ -210,8 +296,22 @@ class DetectorBank(abc.ABC):
         }
 
     @abc.abstractmethod
-    def _advance(self, rows: NDArray, *columns: NDArray) -> NDArray[np.bool_]:
-        """Take one judgement into each row in place; say which rows' evidence suffices for an alarm."""
+    def _advance(self, rows: NDArray, sizes: list[int], *columns: NDArray) -> NDArray[np.bool_]:
+        """Take the judgements of all rounds into the rows in place, but for column 0, which is left to the caller.
+
+        Parameters
+        ----------
+        rows
+            Row of each slot, those with most judgements first.
+        sizes
+            Judgements of each round: round `k` has one for each of the first ``sizes[k]`` rows.
+        columns
+            What comes with the judgements, round by round.
+
+        Returns
+        -------
+        Which judgements bring evidence that suffices for an alarm, as if there had been no alarm before.
+        """
 
     @abc.abstractmethod
     def _evidence(self, rows: NDArray) -> NDArray[np.float64]:

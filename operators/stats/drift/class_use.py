@@ -3,7 +3,15 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from operators.stats.drift.bank import Alarms, DetectorBank, SingleDetector, sum_of_columns
+from operators.stats.drift.bank import (
+    Alarms,
+    DetectorBank,
+    SingleDetector,
+    gather,
+    numbers_of,
+    slices_of,
+    sum_of_columns,
+)
 from operators.stats.drift.outcome import CELLS
 from operators.stats.drift.population import ODDS_MAX, ODDS_MIN, learn_population, mixed_with_population, started
 
@@ -110,30 +118,44 @@ class ClassUseBank(DetectorBank):
         """
         self.population = learn_population(counts, np.full(self.classes, PRIOR))
 
-    def _shares(self, rows: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-        """Return the expected shares: by both priors together, by the own, by the shared one; and the odds."""
-        counts = rows[:, self._counts]
+    def _shares(self, counts: NDArray) -> tuple[NDArray, NDArray]:
+        """Return the expected shares by the own prior, and by the shared one (the own, if there is none)."""
         total = sum_of_columns(counts)[:, None]
         own = (counts + PRIOR) / (total + PRIOR * self.classes)
         if self.population is None:
-            return own, own, own, rows[:, -1]
-        shared = (counts + self.population) / (total + float(self.population.sum()))
-        odds = started(rows[:, -1])
-        return mixed_with_population(own, shared, odds[:, None]), own, shared, odds
+            return own, own
+        return own, (counts + self.population) / (total + float(self.population.sum()))
 
-    def _advance(self, rows: NDArray, answers: NDArray) -> NDArray[np.bool_]:
-        share, own, shared, odds = self._shares(rows)
-        raised = self._raised[(np.sqrt(share) * CELLS).astype(np.int64)]
+    def _advance(self, rows: NDArray, sizes: list[int], answers: NDArray) -> NDArray[np.bool_]:
         answered = self._identity[answers]
-        factor = np.where(answered > 0, raised / share, (1.0 - raised) / (1.0 - share))
-        weight = 1.0 / self.classes
-        rows[:, self._sums] = (rows[:, self._sums] + weight) * factor
-        rows[:, self._moments] = (rows[:, self._moments] + weight * rows[:, :1]) * factor
-        rows[:, self._counts] += answered
-        if self.population is not None:
-            ratio = sum_of_columns(answered * own) / sum_of_columns(answered * shared)
-            rows[:, -1] = np.minimum(np.maximum(odds * ratio, ODDS_MIN), ODDS_MAX)
-        return self._evidence(rows) >= CALIBRATION * self.run_length
+        share = self._expect(rows, sizes, answered)
+        raised = self._raised[(np.sqrt(share) * CELLS).astype(np.int64)]
+        factors = np.where(answered > 0, raised / share, (1.0 - raised) / (1.0 - share))
+        weight, numbers = 1.0 / self.classes, numbers_of(rows, sizes)
+        weights = np.empty((2, *share.shape))
+        weights[0], weights[1] = weight, (weight * numbers)[:, None]
+        sums = np.stack([rows[:, self._sums], rows[:, self._moments]])
+        evidence = sum_of_columns(gather(sums, sizes, weights, factors)[0])
+        rows[:, self._sums], rows[:, self._moments] = sums
+        return evidence >= CALIBRATION * self.run_length
+
+    def _expect(self, rows: NDArray, sizes: list[int], answered: NDArray) -> NDArray[np.float64]:
+        """Let the baselines learn; return the expected shares before each answer."""
+        counts, parts = np.empty(answered.shape), slices_of(sizes)
+        for part, size in zip(parts, sizes, strict=True):
+            held = rows[:size, self._counts]
+            counts[part] = held
+            held += answered[part]
+        own, shared = self._shares(counts)
+        if self.population is None:
+            return own
+        ratio = sum_of_columns(answered * own) / sum_of_columns(answered * shared)
+        odds, now = np.empty(len(answered)), started(rows[:, -1])
+        for part, size in zip(parts, sizes, strict=True):
+            odds[part] = now[:size]
+            now[:size] = np.minimum(np.maximum(now[:size] * ratio[part], ODDS_MIN), ODDS_MAX)
+        rows[:, -1] = now
+        return mixed_with_population(own, shared, odds[:, None])
 
     def _evidence(self, rows: NDArray) -> NDArray[np.float64]:
         return sum_of_columns(rows[:, self._sums])
@@ -144,7 +166,9 @@ class ClassUseBank(DetectorBank):
         evidence = np.maximum(rows[:, self._sums][each, top], np.finfo(float).tiny)
         changed_at = np.rint(rows[:, self._moments][each, top] / evidence)
         total = sum_of_columns(rows[:, self._counts])
-        share = self._shares(rows)[0][each, top]
+        own, shared = self._shares(rows[:, self._counts])
+        expected = own if self.population is None else mixed_with_population(own, shared, started(rows[:, -1])[:, None])
+        share = expected[each, top]
         after = self._raised[(np.sqrt(share) * CELLS).astype(np.int64)]
         judgements_after = np.minimum(rows[:, 0] - changed_at + 1, 0.9 * total)
         before = (share * total - after * judgements_after) / np.maximum(total - judgements_after, 1.0)

@@ -3,7 +3,15 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from operators.stats.drift.bank import Alarms, DetectorBank, SingleDetector, sum_of_columns
+from operators.stats.drift.bank import (
+    Alarms,
+    DetectorBank,
+    SingleDetector,
+    gather,
+    numbers_of,
+    slices_of,
+    sum_of_columns,
+)
 from operators.stats.drift.population import ODDS_MAX, ODDS_MIN, learn_population, mixed_with_population, started
 
 LEVELS = 16
@@ -182,7 +190,7 @@ class OutcomeBank(DetectorBank):
     def base_rates(self, slots: ArrayLike) -> NDArray[np.float64]:
         """Return the expected error rate since the baseline began."""
         rows = self.table[np.asarray(slots, np.int64)]
-        rates = self._rates(rows)
+        rates = self._rates(rows[:, _WEIGHT : _ERRORS + 1])
         return rates[0] if self.population is None else mixed_with_population(*rates, started(rows[:, _ODDS]))
 
     def learn_population(self, errors: ArrayLike, correct: ArrayLike) -> None:
@@ -201,36 +209,79 @@ class OutcomeBank(DetectorBank):
         errors, weight = self.table[:, _ERRORS], self.table[:, _WEIGHT]
         self.learn_population(errors, weight - errors)
 
-    def _rates(self, rows: NDArray) -> NDArray[np.float64]:
-        """Return the posterior mean of the error rate under each prior: the own, and the shared one if there is one."""
+    def _rates(self, known: NDArray) -> NDArray[np.float64]:
+        """Return the posterior mean of the error rate under each prior: the own, and the shared one if there is one.
+
+        Parameters
+        ----------
+        known
+            Weight and errors of each baseline, shape (baselines, 2).
+        """
         prior = self._own_prior
         if self.population is not None:
             prior = np.array([prior[0], [float(self.population[0]), float(self.population.sum())]])
-        return _bounded((rows[:, _ERRORS] + prior[:, :1]) / (rows[:, _WEIGHT] + prior[:, 1:]))
+        return _bounded((known[:, 1] + prior[:, :1]) / (known[:, 0] + prior[:, 1:]))
 
-    def _advance(self, rows: NDArray, outcomes: NDArray, noise: NDArray | None = None) -> NDArray[np.bool_]:
-        rates = self._rates(rows)
-        base, relief = rates[0], None
-        if self.population is not None:
-            odds = started(rows[:, _ODDS])
-            base = mixed_with_population(*rates, odds)
-            chances = _chance(rates, outcomes, noise)
-            rows[:, _ODDS] = np.minimum(np.maximum(odds * (chances[0] / chances[1]), ODDS_MIN), ODDS_MAX)
-            relief = self._relief() / (1.0 + odds)
+    def _advance(
+        self, rows: NDArray, sizes: list[int], outcomes: NDArray, noise: NDArray | None = None
+    ) -> NDArray[np.bool_]:
+        base, odds, constant, slope = self._expect(rows, sizes, outcomes, noise)
         cell = (np.sqrt(base) * CELLS).astype(np.int64)
-        constant, slope, information, errors = _likelihood(base, outcomes, noise)
-        factor = constant[:, None] + slope[:, None] * self._levels
-        weights = self._weights[cell]
-        rows[:, _LEVELS] = (rows[:, _LEVELS] + weights) * factor
-        rows[:, _MOMENTS] = (rows[:, _MOMENTS] + weights * rows[:, _JUDGEMENTS, None]) * factor
-        rows[:, _WEIGHT] += information
-        rows[:, _ERRORS] += errors
+        factors = constant[:, None] + slope[:, None] * self._levels
+        weights = np.empty((2, len(cell), LEVELS))
+        weights[0] = self._weights[cell]
+        np.multiply(weights[0], numbers_of(rows, sizes)[:, None], out=weights[1])
+        sums = np.stack([rows[:, _LEVELS], rows[:, _MOMENTS]])
+        evidence = sum_of_columns(gather(sums, sizes, weights, factors)[0])
+        rows[:, _LEVELS], rows[:, _MOMENTS] = sums
         needed = self._thresholds[cell]
-        if relief is not None:
-            needed = needed * (1.0 - relief)
+        if self.population is not None:
+            needed = needed * (1.0 - self._relief() / (1.0 + odds))
         if noise is not None:
             needed = np.where(noise > 0, NOISE_CALIBRATION * self.run_length, needed)
-        return self._evidence(rows) >= needed
+        return evidence >= needed
+
+    def _expect(
+        self, rows: NDArray, sizes: list[int], outcomes: NDArray, noise: NDArray | None
+    ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Let the baselines learn; return the base rate and odds before each judgement, and its likelihood ratio."""
+        if noise is not None and len(sizes) > 1:  # what the baseline learns depends on what it knows
+            parts = [
+                self._expect(rows[:size], [size], outcomes[part], noise[part])
+                for part, size in zip(slices_of(sizes), sizes, strict=True)
+            ]
+            return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+        learnt = np.empty((len(outcomes), 2))
+        learnt[:, 0], learnt[:, 1] = 1.0, outcomes
+        known = self._learn(rows, sizes, learnt) if noise is None else rows[:, _WEIGHT : _ERRORS + 1].copy()
+        rates = self._rates(known)
+        base, odds = rates[0], np.empty(len(outcomes))
+        if self.population is not None:
+            chances = _chance(rates, outcomes, noise)
+            odds = self._weigh(rows, sizes, chances[0] / chances[1])
+            base = mixed_with_population(*rates, odds)
+        constant, slope, information, errors = _likelihood(base, outcomes, noise)
+        if noise is not None:
+            rows[:, _WEIGHT] += information
+            rows[:, _ERRORS] += errors
+        return base, odds, constant, slope
+
+    def _learn(self, rows: NDArray, sizes: list[int], learnt: NDArray) -> NDArray[np.float64]:
+        """Add to weight and errors of the rows; return both before each judgement, shape (judgements, 2)."""
+        before, held = np.empty(learnt.shape), rows[:, _WEIGHT : _ERRORS + 1]
+        for part, size in zip(slices_of(sizes), sizes, strict=True):
+            before[part] = held[:size]
+            held[:size] += learnt[part]
+        return before
+
+    def _weigh(self, rows: NDArray, sizes: list[int], ratio: NDArray) -> NDArray[np.float64]:
+        """Multiply the odds of the rows by ratios; return them before each judgement."""
+        before, held = np.empty(len(ratio)), started(rows[:, _ODDS])
+        for part, size in zip(slices_of(sizes), sizes, strict=True):
+            before[part] = held[:size]
+            held[:size] = np.minimum(np.maximum(held[:size] * ratio[part], ODDS_MIN), ODDS_MAX)
+        rows[:, _ODDS] = held
+        return before
 
     def _relief(self) -> float:
         """Return by how much the threshold is lower for an annotator who is surely like the others."""

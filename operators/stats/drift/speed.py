@@ -3,7 +3,15 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from operators.stats.drift.bank import Alarms, DetectorBank, SingleDetector, sum_of_columns
+from operators.stats.drift.bank import (
+    Alarms,
+    DetectorBank,
+    SingleDetector,
+    gather,
+    numbers_of,
+    slices_of,
+    sum_of_columns,
+)
 
 SHIFTS = np.array([-1.5, -0.9, 0.9, 1.5])
 DEGREES = 7.0
@@ -64,20 +72,31 @@ class SpeedBank(DetectorBank):
         squares = rows[:, _SQUARES] + PRIOR_SPREAD**2 * PRIOR_WEIGHT
         return np.sqrt(squares / (np.maximum(rows[:, _COUNT] - 1.0, 0.0) + PRIOR_WEIGHT))
 
-    def _advance(self, rows: NDArray, values: NDArray) -> NDArray[np.bool_]:
-        count = rows[:, _COUNT]
-        spread = self._spread(rows)
-        deviation = np.where(count > 0, values - rows[:, _MEAN], 0.0)
+    def _advance(self, rows: NDArray, sizes: list[int], values: NDArray) -> NDArray[np.bool_]:
+        count, deviation, spread = self._expect(rows, sizes, values)
         scale = SCALE * np.sqrt(1.0 + 1.0 / np.maximum(count, 1.0))
         standard = deviation / (spread * scale)
         distance = standard[:, None] - SHIFTS / scale[:, None]
         root = (DEGREES + standard * standard)[:, None] / (DEGREES + distance * distance)
-        factor = (root * root) * (root * root)
-        weight = np.where(count >= WARM_UP, 1.0 / len(SHIFTS), 0.0)[:, None]
-        rows[:, _SUMS] = (rows[:, _SUMS] + weight) * factor
-        rows[:, _MOMENTS] = (rows[:, _MOMENTS] + weight * rows[:, :1]) * factor
-        self._learn(rows, values, deviation, spread)
-        return self._evidence(rows) >= CALIBRATION * self.run_length
+        factors = (root * root) * (root * root)
+        weight = np.where(count >= WARM_UP, 1.0 / len(SHIFTS), 0.0)
+        weights = np.empty((2, *factors.shape))
+        weights[0], weights[1] = weight[:, None], (weight * numbers_of(rows, sizes))[:, None]
+        sums = np.stack([rows[:, _SUMS], rows[:, _MOMENTS]])
+        evidence = sum_of_columns(gather(sums, sizes, weights, factors)[0])
+        rows[:, _SUMS], rows[:, _MOMENTS] = sums
+        return evidence >= CALIBRATION * self.run_length
+
+    def _expect(self, rows: NDArray, sizes: list[int], values: NDArray) -> NDArray[np.float64]:
+        """Let mean and spread learn; return values seen, deviation from the mean, and spread before each value."""
+        before = np.empty((3, len(values)))
+        for part, size in zip(slices_of(sizes), sizes, strict=True):
+            held = rows[:size]
+            count, spread = held[:, _COUNT], self._spread(held)
+            deviation = np.where(count > 0, values[part] - held[:, _MEAN], 0.0)
+            before[0, part], before[1, part], before[2, part] = count, deviation, spread
+            self._learn(held, values[part], deviation, spread)
+        return before
 
     def _learn(self, rows: NDArray, values: NDArray, deviation: NDArray, spread: NDArray) -> None:
         """Take the value into mean and squares, as far as `DEVIATION_MAX` spreads from the mean."""
