@@ -39,7 +39,7 @@ def told(seed: int, restarts: random.Random | None) -> list:
         is_changed = name == "a0" and index > 3000
         if at >= next_tick:
             next_tick = at + MINUTE
-            found += detectors.flush(at)
+            found += detectors.flush_all(at)
         if rng.random() < 0.5:
             detectors.judged("q", name, float(rng.random() < (0.5 if is_changed else 0.05)), at, rng.choice((0, 0.1)))
         detectors.answered("q", name, rng.choice("aaab" if not is_changed else "abbb"), at)
@@ -70,15 +70,37 @@ def test_changes_are_found_with_time_and_direction_wherever_it_is_restarted(seed
     assert told(seed, random.Random(seed)) == [*findings, evidence]
 
 
-def test_a_chunk_is_full_by_count_alone():
-    """Values wait until there are as many as a chunk holds, and nothing is found before."""
+def test_values_that_say_nothing_wait_for_a_full_chunk():
+    """Values far from an alarm wait until there are as many as a chunk holds."""
     detectors = detectors_of(DetectorState())
     for index in range(CHUNK):
         assert not detectors.is_due
-        detectors.judged("q", f"a{index % 3}", 1.0, START)
+        detectors.judged("q", f"a{index % 3}", 0.0, START)
     assert detectors.is_due
     detectors.flush(START)
     assert not detectors.is_due
+
+
+def found_at(seed: int, *, at_each: bool) -> dict[tuple[str, str, str], int]:
+    """Return the number of the event at which each change was first told, of annotators who all get worse and rush."""
+    rng, detectors, found = random.Random(seed), detectors_of(DetectorState()), {}
+    for index in range(2000):
+        name, is_late = f"a{rng.randrange(8)}", index > 1200
+        detectors.judged("q", name, float(rng.random() < (0.3 if is_late else 0.05)), START + index)
+        detectors.timed("q", name, int(4000 * rng.lognormvariate(0, 0.5) / (3 if is_late else 1)), START + index)
+        detectors.answered("q", name, rng.choice("aaab" if not is_late else "abbb"), START + index)
+        for _, who, finding in (detectors.flush_all if at_each else detectors.flush)(START + index):
+            found.setdefault((finding.signal, finding.direction, who), index)
+    return found
+
+
+def test_an_alarm_comes_at_the_event_that_completes_its_evidence():
+    """Detectors that look only when scouts say so find nearly all changes at the event at which looking always does."""
+    always, scouted = found_at(3, at_each=True), found_at(3, at_each=False)
+    assert len(always) >= 20
+    late = [scouted.get(key, 9_999) - index for key, index in always.items()]
+    assert min(late) >= 0
+    assert sum(wait == 0 for wait in late) >= 0.8 * len(late)
 
 
 def test_only_signals_that_are_asked_for_are_kept():
@@ -98,7 +120,7 @@ def test_evidence_is_of_those_active_since_a_time():
         for _ in range(30):
             detectors.judged("q", name, 0.0, at)
         detectors.judged("q", name, 1.0, at)
-    detectors.flush(START + MINUTE)
+    detectors.flush_all(START + MINUTE)
     assert detectors.evidence("accuracy", START).keys == [("q", "old"), ("q", "new")]
     assert detectors.evidence("accuracy", START + 1).keys == [("q", "new")]
     assert min(detectors.evidence("accuracy", START).evidence) > 0

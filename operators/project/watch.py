@@ -100,7 +100,8 @@ class Watch:
         clock = self._record.newest_at - self._lag
         is_tick = clock >= self.engine.next_tick
         if is_tick or self.detectors.is_due:
-            for question_id, annotator_id, finding in self.detectors.flush(at):
+            flush = self.detectors.flush_all if is_tick else self.detectors.flush
+            for question_id, annotator_id, finding in flush(at):
                 self._found(question_id, annotator_id, finding, version)
         if is_tick:
             if self._reads_agreement:

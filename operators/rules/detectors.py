@@ -10,11 +10,12 @@ from operators.rules.state import NEVER, DriftFinding
 from operators.stats.drift.bank import Alarms, DetectorBank
 from operators.stats.drift.class_use import CLASSES_MAX, ClassUseBank
 from operators.stats.drift.outcome import OutcomeBank
+from operators.stats.drift.scouts import Scouts
 from operators.stats.drift.speed import SpeedBank
 from schemas.signals import DRIFTS
 
-CHUNK = 128
-"""Values of one signal and question that wait at most."""
+CHUNK = 512
+"""Values of one signal and question that wait at most, unless scouts say that they are worth a look."""
 MARK_EVERY, MARKS_MAX = 16, 16
 LEARN_FIRST, LEARN_EVERY = 500, 20_000
 CAPACITY_FIRST = 8
@@ -65,8 +66,9 @@ class DetectorState(msgspec.Struct, array_like=True):
 class ProjectDetectors:
     """The detectors of one project.
 
-    Values are fed one by one, in log order, and reach the detectors at the end of a chunk: the fold calls `flush` at
-    the event after which `is_due`, and at each tick of the project's clock. So what is found depends on the log alone.
+    Values are fed one by one, in log order, and reach the detectors at the end of a chunk: when it is full, when one of
+    its values may complete the evidence for an alarm, and at each tick of the project's clock. The fold calls `flush`
+    at the event after which `is_due`, and `flush_all` at a tick. So what is found depends on the log alone.
 
     Parameters
     ----------
@@ -76,11 +78,6 @@ class ProjectDetectors:
         The promise.
     signals
         Those of ``schemas.signals.DRIFTS`` that anybody asks for; values of others are left out.
-
-    Attributes
-    ----------
-    is_due
-        Whether a chunk is full.
     """
 
     def __init__(
@@ -90,8 +87,14 @@ class ProjectDetectors:
         self._promise = false_alarms_per_million_judgements
         self._signals = signals
         self._banks = {key: self._loaded(key, held) for key, held in state.signals.items()}
+        self._scouts = {key: self._scouts_of(key, held) for key, held in state.signals.items()}
         self._waits = {key for key, held in state.signals.items() if held.waiting}
-        self.is_due = any(len(held.waiting) >= CHUNK for held in state.signals.values())
+        self._due: set[tuple[str, str]] = set()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a chunk is at its end."""
+        return bool(self._due)
 
     def judged(self, question_id: str, annotator_id: str, error: float, at: int, noise: float = 0.0) -> None:
         """Take in a label's first judgement: the share of error in [0, 1], turned round with probability `noise`."""
@@ -100,10 +103,12 @@ class ProjectDetectors:
     def answered(self, question_id: str, annotator_id: str, label_class: str, at: int) -> None:
         """Take in the class of a new label."""
         if "class_use" in self._signals:
-            held = self._of("class_use", question_id)
+            key = ("class_use", question_id)
+            held = self._of(key)
             number = held.classes.get(label_class)
             if number is None:
                 number = held.classes[label_class] = min(len(held.classes), CLASSES_MAX - 1)
+                self._scouts[key] = self._scouts_of(key, held)
             self._add("class_use", question_id, annotator_id, float(number), 0.0, at)
 
     def timed(self, question_id: str, annotator_id: str, duration_ms: int, at: int) -> None:
@@ -111,19 +116,22 @@ class ProjectDetectors:
         self._add("speed", question_id, annotator_id, float(max(duration_ms, 1)), 0.0, at)
 
     def flush(self, at: int) -> list[tuple[str, str, DriftFinding]]:
-        """Let the detectors take in all that waits; return question, annotator and finding of each alarm.
+        """Let the detectors take in the chunks that are at their end.
 
         Parameters
         ----------
         at
-            Time of the event, or tick, that ends the chunk.
+            Time of the event that ends them.
+
+        Returns
+        -------
+        Question, annotator and finding of each alarm.
         """
-        found: list[tuple[str, str, DriftFinding]] = []
-        for key in sorted(self._waits):
-            found += self._flush(key, at)
-        self._waits.clear()
-        self.is_due = False
-        return found
+        return self._flush(self._due, at)
+
+    def flush_all(self, at: int) -> list[tuple[str, str, DriftFinding]]:
+        """Let the detectors take in all that waits, at a tick of the project's clock; as `flush`."""
+        return self._flush(self._waits, at)
 
     def evidence(self, signal: str, since: int) -> Evidence:
         """Return the present evidence of the annotators that were active since a time, over all questions."""
@@ -133,7 +141,7 @@ class ProjectDetectors:
                 continue
             active = [(name, slot) for name, slot in held.slots.items() if held.seen[slot] >= since]
             if active:
-                summary = self._bank((signal, question_id), held).summary([slot for _, slot in active])
+                summary = self._banks[signal, question_id].summary([slot for _, slot in active])
                 evidence.keys.extend((question_id, name) for name, _ in active)
                 evidence.evidence.extend(summary.evidence.tolist())
                 evidence.is_rise.extend(summary.is_rise.tolist())
@@ -151,8 +159,8 @@ class ProjectDetectors:
                 held.values, held.noise = [held.values[place] for place in kept], [held.noise[place] for place in kept]
                 held.waiting = [held.waiting[place] for place in kept]
                 held.counts[slot], held.seen[slot], held.marks[slot] = 0, NEVER, []
-                if (bank := self._banks.get((signal, question_id))) is not None and slot < bank.capacity:
-                    bank.forget([slot])
+                self._banks[signal, question_id].forget([slot])
+                self._scouts[signal, question_id].read([slot])
 
     def save(self) -> None:
         """Write the tables of numbers into the state, so that it can be encoded."""
@@ -164,13 +172,15 @@ class ProjectDetectors:
     def _add(self, signal: str, question_id: str, annotator_id: str, value: float, noise: float, at: int) -> None:
         if signal not in self._signals:
             return
-        held = self._of(signal, question_id)
+        key = (signal, question_id)
+        held = self._of(key)
         slot = held.slots.get(annotator_id)
         if slot is None:
             slot = held.slots[annotator_id] = len(held.slots)
             held.counts.append(0)
             held.seen.append(at)
             held.marks.append([])
+            self._make_room(key, held)
         count = held.counts[slot]
         if not count % MARK_EVERY:
             held.marks[slot] = [*held.marks[slot], at][-MARKS_MAX:]
@@ -179,30 +189,39 @@ class ProjectDetectors:
             held.seen[slot] = at
         waiting = held.waiting
         if not waiting:
-            self._waits.add((signal, question_id))
+            self._waits.add(key)
         waiting.append(slot)
         held.values.append(value)
         held.noise.append(noise)
-        if len(waiting) >= CHUNK:
-            self.is_due = True
+        if self._scouts[key].note(slot, value, noise) or len(waiting) >= CHUNK:
+            self._due.add(key)
 
-    def _of(self, signal: str, question_id: str) -> SignalState:
-        held = self._state.signals.get((signal, question_id))
+    def _of(self, key: tuple[str, str]) -> SignalState:
+        held = self._state.signals.get(key)
         if held is None:
-            held = self._state.signals[signal, question_id] = SignalState()
+            held = self._state.signals[key] = SignalState()
+            self._banks[key] = self._new(key[0])
+            self._scouts[key] = self._scouts_of(key, held)
         return held
 
-    def _flush(self, key: tuple[str, str], at: int) -> Iterator[tuple[str, str, DriftFinding]]:
-        held = self._state.signals[key]
-        if not held.waiting:
-            return
-        bank = self._bank(key, held)
+    def _flush(self, keys: set[tuple[str, str]], at: int) -> list[tuple[str, str, DriftFinding]]:
+        found: list[tuple[str, str, DriftFinding]] = []
+        for key in sorted(keys):
+            found += self._take(key, at)
+        self._waits -= keys
+        self._due.clear()
+        return found
+
+    def _take(self, key: tuple[str, str], at: int) -> Iterator[tuple[str, str, DriftFinding]]:
+        held, bank = self._state.signals[key], self._banks[key]
         slots, values, noise = np.array(held.waiting), np.array(held.values), np.array(held.noise)
+        waited = held.waiting
         held.waiting, held.values, held.noise = [], [], []
         if isinstance(bank, OutcomeBank):
             alarms = bank.update_many(slots, values, noise)
         else:
             alarms = bank.update_many(slots, values)
+        self._scouts[key].read(dict.fromkeys(waited))
         self._learn(held, bank, len(slots))
         names = list(held.slots) if len(alarms) else []
         for place in range(len(alarms)):
@@ -241,15 +260,21 @@ class ProjectDetectors:
         if isinstance(bank, OutcomeBank | ClassUseBank):
             bank.learn_from_baselines()
 
-    def _bank(self, key: tuple[str, str], held: SignalState) -> DetectorBank:
-        bank = self._banks.get(key)
-        if bank is None:
-            bank = self._banks[key] = self._new(key[0])
-        if isinstance(bank, ClassUseBank):
-            bank.widen(min(max(len(held.classes), CLASSES_FIRST), CLASSES_MAX))
+    def _make_room(self, key: tuple[str, str], held: SignalState) -> None:
+        bank = self._banks[key]
         if bank.capacity < len(held.slots):
             bank.grow(max(2 * bank.capacity, len(held.slots)))
-        return bank
+            self._scouts[key] = self._scouts_of(key, held)
+
+    def _scouts_of(self, key: tuple[str, str], held: SignalState) -> Scouts:
+        """Return scouts that have been told what waits, of a bank with room for all classes."""
+        bank = self._banks[key]
+        if isinstance(bank, ClassUseBank):
+            bank.widen(min(max(len(held.classes), CLASSES_FIRST), CLASSES_MAX))
+        scouts = Scouts(bank, chunk=CHUNK)
+        for slot, value, noise in zip(held.waiting, held.values, held.noise, strict=True):
+            scouts.note(slot, value, noise)
+        return scouts
 
     def _new(self, signal: str, classes: int = CLASSES_FIRST) -> DetectorBank:
         if signal == "class_use":
@@ -266,6 +291,7 @@ class ProjectDetectors:
         bank = self._new(key[0], classes)
         if held.table:
             bank.load_bytes(held.table)
+        bank.grow(len(held.slots))
         if held.population is not None:
             bank.population = np.array(held.population)
         return bank

@@ -118,6 +118,11 @@ class ClassUseBank(DetectorBank):
         """
         self.population = learn_population(counts, np.full(self.classes, PRIOR))
 
+    def alternatives(self, rows: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Return sum, share and raised share of each class by the own prior, each of shape (rows, classes)."""
+        share = self._shares(rows[:, self._counts])[0]
+        return rows[:, self._sums], share, self._raised[(np.sqrt(share) * CELLS).astype(np.int64)]
+
     def _shares(self, counts: NDArray) -> tuple[NDArray, NDArray]:
         """Return the expected shares by the own prior, and by the shared one (the own, if there is none)."""
         total = sum_of_columns(counts)[:, None]

@@ -68,6 +68,15 @@ class SpeedBank(DetectorBank):
         assert not np.any(durations <= 0)
         return self._update(annotator_slots, np.log(durations))
 
+    def sides(self, rows: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the evidence for faster and for slower, each of shape (rows,)."""
+        sums = rows[:, _SUMS]
+        return sum_of_columns(sums[:, SHIFTS < 0]), sum_of_columns(sums[:, SHIFTS > 0])
+
+    def baseline(self, rows: NDArray) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return durations seen, and mean and spread of their logarithms, each of shape (rows,)."""
+        return rows[:, _COUNT], rows[:, _MEAN], self._spread(rows)
+
     def _spread(self, rows: NDArray) -> NDArray[np.float64]:
         squares = rows[:, _SQUARES] + PRIOR_SPREAD**2 * PRIOR_WEIGHT
         return np.sqrt(squares / (np.maximum(rows[:, _COUNT] - 1.0, 0.0) + PRIOR_WEIGHT))
