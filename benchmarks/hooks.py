@@ -133,7 +133,7 @@ def _alert(number: int) -> Alert:
         severity=Severity.WARNING, question_id=key[1], annotator_id=key[2], step=key[3], label_class=key[4],
         state=AlertState.FIRING, sequence=number, fired_at=wall_clock(), resolved_at=None, changed_at=None,
         signal="accuracy", direction="worse", summary="errors 4 % → 19 %", evidence="{}", action="check", hooks="ops",
-        false_alarm_value=None, generation=0, version=number, is_deleted=0,
+        false_alarm_value=None, discovery_level=None, generation=0, version=number, is_deleted=0,
     )  # fmt: skip
 
 

@@ -90,6 +90,7 @@ def sample_alert(kind: Kind, *, now: int) -> Alert:
         action=Action.CHECK,
         hooks="",
         false_alarm_value=2.0e6,
+        discovery_level=5.0e-6,
         generation=0,
         version=now + is_resolved,
         is_deleted=0,

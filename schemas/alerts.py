@@ -18,7 +18,7 @@ ALERT_KEY = ("project_id", "alert_id")
 ALERT_VALUES = (
     "rule", "severity", "question_id", "annotator_id", "step", "label_class", "state", "sequence",
     "fired_at", "resolved_at", "changed_at", "signal", "direction", "summary", "evidence", "action", "hooks",
-    "false_alarm_value",
+    "false_alarm_value", "discovery_level",
 )  # fmt: skip
 """Columns of the table without those that all tables end with (see `schemas.rows`)."""
 
@@ -105,6 +105,9 @@ class Alert:
         Names of the hooks that are to be told, separated by commas; none: it is in the table only.
     false_alarm_value
         The e-value of the evidence, at least 0; None where there is none.
+    discovery_level
+        Smallest level of error over patience at which e-Benjamini-Hochberg over all of the project's annotators
+        declares the change, above 0; None where there is none.
     generation, version, is_deleted
         As in all tables.
     """
@@ -129,6 +132,7 @@ class Alert:
     action: str | None
     hooks: str
     false_alarm_value: float | None
+    discovery_level: float | None
     generation: int
     version: int
     is_deleted: int
@@ -163,7 +167,7 @@ class Alert:
     def from_json(cls, text: str) -> Self:
         """Return the alert that `to_json` wrote; what it has more than this version knows is left out."""
         values = json.loads(text)
-        return cls(**{name: values[name] for name in ALERT_FIELDS})
+        return cls(**{name: values.get(name) if name == "discovery_level" else values[name] for name in ALERT_FIELDS})
 
     def to_json(self) -> str:
         """Return the alert as the text of a JSON object."""

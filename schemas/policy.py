@@ -405,6 +405,8 @@ _DEFAULT = """
    "when": {"common_cause": "accuracy", "direction": "worse"}},
   {"name": "accuracy-drift", "severity": "warning", "action": "check", "cool_down": "4h",
    "when": {"drift": "accuracy", "direction": "worse"}},
+  {"name": "agreement-drift", "severity": "warning", "action": "check", "cool_down": "4h",
+   "when": {"drift": "agreement", "direction": "worse"}},
   {"name": "class-use-drift", "severity": "info", "action": "check", "cool_down": "4h",
    "when": {"drift": "class_use"}},
   {"name": "rushing", "severity": "info", "action": "check", "cool_down": "4h",

@@ -31,7 +31,8 @@ class Cause(StrEnum):
     SKIP = "skip"
     JUDGEMENT = "judgement"
     REVIEW = "review"
-    CHUNK = "chunk"
+    AGREEMENT = "agreement"
+    POPULATION = "population"
     DRIFT = "drift"
     TICK = "tick"
 
@@ -80,14 +81,19 @@ SIGNALS: dict[str, Signal] = {
     ),
     "accuracy_adaptive": Signal("accuracy since it last changed", Unit.SHARE, _ANNOTATOR, frozenset({Cause.JUDGEMENT})),
     "accuracy_estimate": Signal(
-        "accuracy estimated from the consensus", Unit.SHARE, _ANNOTATOR, frozenset({Cause.CHUNK})
-    ),
+        "accuracy in the light of the other annotators",
+        Unit.SHARE,
+        _ANNOTATOR,
+        frozenset({Cause.JUDGEMENT, Cause.REVIEW, Cause.POPULATION}),
+    ),  # fmt: skip
     "gold_labels": Signal(
         "answers held against a known one", Unit.COUNT, _JUDGED, frozenset({Cause.JUDGEMENT}), "judgements"
     ),
     "labels": Signal("labels", Unit.COUNT, _ANYBODY | {Scope.CLASS}, frozenset({Cause.SUBMISSION})),
-    "class_share": Signal("the share of the class", Unit.SHARE, frozenset({Scope.CLASS}), frozenset({Cause.CHUNK})),
-    "agreement": Signal("agreement", Unit.COEFFICIENT, _BOTH, frozenset({Cause.CHUNK, Cause.SUBMISSION}), "agreements"),
+    "class_share": Signal(
+        "the share of the class", Unit.SHARE, frozenset({Scope.CLASS}), frozenset({Cause.SUBMISSION})
+    ),
+    "agreement": Signal("agreement", Unit.COEFFICIENT, _BOTH, frozenset({Cause.AGREEMENT}), "agreements"),
     "acceptance_rate": Signal("the share accepted", Unit.SHARE, _BOTH, frozenset({Cause.REVIEW}), "acceptances"),
     "rework_rate": Signal("the share that needs rework", Unit.SHARE, _BOTH, frozenset({Cause.REVIEW})),
     "reviews": Signal("answers reviewed", Unit.COUNT, _BOTH, frozenset({Cause.REVIEW}), "acceptances"),
@@ -107,5 +113,8 @@ SIGNALS: dict[str, Signal] = {
     "no_events_for": Signal("the time without any event", Unit.DURATION, _ANYBODY, frozenset({Cause.TICK})),
 }
 
-DRIFTS = ("accuracy", "class_use", "speed")
-DIRECTIONS = {"accuracy": ("worse", "better"), "class_use": ("more",), "speed": ("faster", "slower")}
+DRIFTS = ("accuracy", "class_use", "speed", "agreement")
+DIRECTIONS = {
+    "accuracy": ("worse", "better"), "class_use": ("more",), "speed": ("faster", "slower"),
+    "agreement": ("worse", "better"),
+}  # fmt: skip

@@ -3,12 +3,13 @@
 import numpy as np
 
 from operators.stats.drift.class_use import ClassUseBank
-from operators.stats.drift.common_cause import MEMBER_PROBABILITY, chance_of_evidence, common_cause
+from operators.stats.drift.common_cause import MEMBER_PROBABILITIES, chance_of_evidence, common_cause
 from operators.stats.drift.false_discovery import discoveries, discovery_levels
 from operators.stats.drift.outcome import PRIOR_CORRECT, PRIOR_ERRORS, OutcomeBank
 from operators.stats.drift.speed import SpeedBank
 
-MEMBER_ALLOWED = MEMBER_PROBABILITY + 4 * np.sqrt(MEMBER_PROBABILITY * (1 - MEMBER_PROBABILITY) / 1000)
+SHARE = MEMBER_PROBABILITIES[0]
+MEMBER_ALLOWED = SHARE + 4 * np.sqrt(SHARE * (1 - SHARE) / 1000)
 
 
 def _stop_at_first_declaration(rates: np.ndarray, level: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +75,7 @@ def test_chance_of_evidence_is_a_bound():
     """Of stable annotators at most the stated share shows the evidence that makes a member, at several rates."""
     for rate in (0.02, 0.1, 0.3):
         _, evidence = _evidence_at(np.full((400, 1000), rate), seed=int(100 * rate))
-        assert (chance_of_evidence(evidence) <= MEMBER_PROBABILITY).mean() <= MEMBER_ALLOWED
+        assert (chance_of_evidence(evidence) <= SHARE).mean() <= MEMBER_ALLOWED
     random = np.random.default_rng(9)
     use = ClassUseBank(capacity=1000, classes=4, false_alarms_per_million_judgements=1e-200)
     speed = SpeedBank(capacity=1000, false_alarms_per_million_judgements=1e-200)
@@ -83,7 +84,7 @@ def test_chance_of_evidence_is_a_bound():
         speed.update_many(np.arange(1000), np.exp(0.7 * random.standard_normal(1000)))
     for bank in (use, speed):
         evidence = bank.evidence(np.arange(1000))
-        assert (chance_of_evidence(evidence) <= MEMBER_PROBABILITY).mean() <= MEMBER_ALLOWED
+        assert (chance_of_evidence(evidence) <= SHARE).mean() <= MEMBER_ALLOWED
 
 
 def test_a_change_of_many_is_one_cause():

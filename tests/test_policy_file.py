@@ -162,7 +162,8 @@ def test_the_default_policy_needs_no_thresholds_of_its_user():
     """Without a file there are rules of drift, a common cause, low accuracy and skips, which tell no hook."""
     policy = default_policy()
     assert {rule.name for rule in policy.rules} == {
-        "common-cause", "accuracy-drift", "class-use-drift", "rushing", "accuracy-low", "skips-in-a-row",
+        "common-cause", "accuracy-drift", "agreement-drift", "class-use-drift", "rushing", "accuracy-low",
+        "skips-in-a-row",
     }  # fmt: skip
     assert not policy.hooks
     assert not any(rule.hooks for rule in policy.rules)

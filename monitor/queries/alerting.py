@@ -10,7 +10,7 @@ QUERIES_OF_ALERTS: tuple[NamedQuery, ...] = (
         columns=(
             "project_id", "question_id", "annotator_id", "step", "label_class", "alert_id", "rule", "severity", "state",
             "signal", "direction", "fired_at", "resolved_at", "changed_at", "summary", "figures", "action", "hooks",
-            "false_alarm_value",
+            "false_alarm_value", "discovery_level",
         ),
         expressions={"figures": "evidence"},
         identifiers=(PROJECT, QUESTION, ANNOTATOR),

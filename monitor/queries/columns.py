@@ -76,6 +76,7 @@ COLUMNS: dict[str, str] = {
     "estimate_low": "lower bound of the 95 % interval of accuracy_estimate",
     "events_in": "events after decoding, and records that could not be decoded",
     "evidence": "on how many judgements, labels or records it rests",
+    "discovery_level": "level of error over patience at which the change is declared over all annotators; null without",
     "false_alarm_value": "evidence against nothing having changed, an e-value; null where there is none",
     "fast_high": "upper bound of the 95 % interval of fast_share",
     "fast_low": "lower bound of the 95 % interval of fast_share",

@@ -8,6 +8,7 @@ from operators.project.consensus import QuestionConsensus
 from operators.project.contributions import contribute, contribute_judged, settle, touch_annotator
 from operators.project.estimates import renew
 from operators.project.memory import Memory
+from operators.project.others import VoteWeights, hold_against_others
 from operators.project.reviewing import count_reviews, judge_reviews
 from operators.project.rows import Row, RowMaker, label_row, skip_row
 from operators.project.settings import FoldSettings
@@ -57,6 +58,7 @@ class Changes:
             self.memory.attribute_names = frozenset(policy.attributes)
         self.version = 0
         self.is_population_due = False
+        self._vote_weights = VoteWeights()
         self.memory.before_forgetting, self.memory.on_forgetting = self.flush, self._unlearn_item
 
     # Rows
@@ -96,6 +98,8 @@ class Changes:
         for question in self.record.questions.values():
             if question.population is not None and question.population.seen >= question.population.due:
                 renew(question)
+                if self.watch is not None:
+                    self.watch.population_renewed(question, self.record.newest_at, self.version)
 
     # Consensus
 
@@ -106,6 +110,10 @@ class Changes:
         consensus = self._consensus_of(question)
         if consensus is not None:
             consensus.add(label, version)
+            if self.watch is not None:
+                oldest = self.record.newest_at - self.settings.judgement_age_max
+                item, weights = question.items[label.item_id], self._vote_weights
+                hold_against_others(item, question, weights, self.watch, oldest, label.occurred_at, version)
 
     def unlearn(self, label: LabelRecord, question: QuestionRecord, version: int) -> None:
         """Let a label speak no longer; to be done before it changes."""

@@ -72,6 +72,8 @@ class LabelRecord(msgspec.Struct, array_like=True, gc=False):
         Reviews of the label, in log order.
     corrected, corrected_credit
         What the newest review corrected it to, and the label's credit against that, in millionths.
+    is_held
+        Whether the label has been held against what others answered; only the first time counts.
     """
 
     annotation_id: str
@@ -96,6 +98,7 @@ class LabelRecord(msgspec.Struct, array_like=True, gc=False):
     reviews: list[ReviewRecord] | None = None
     corrected: str | None = None
     corrected_credit: int | None = None
+    is_held: bool = False
 
 
 class Truth(msgspec.Struct, array_like=True, gc=False):

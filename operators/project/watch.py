@@ -9,6 +9,7 @@ from operators.project.state import CREDIT_UNITS, AnnotatorRecord, LabelRecord, 
 from operators.rules.detectors import DetectorState, ProjectDetectors
 from operators.rules.engine import RuleEngine
 from operators.rules.state import DriftFinding, RuleState
+from operators.stats.drift.consensus_evidence import ConsensusNoise
 from schemas.alerts import Alert
 from schemas.policy import ProjectPolicy
 from schemas.signals import DRIFTS
@@ -91,6 +92,22 @@ class Watch:
                 question_id, annotator_id, label.truth, label.value, is_correct, at, version
             )
 
+    def noise_of(self, question_id: str) -> ConsensusNoise:
+        """Return how far what others answered may be trusted."""
+        return self.detectors.noise_of(question_id)
+
+    def compared(self, label: LabelRecord, is_agreeing: bool, noise: float, at: int, version: int) -> None:
+        """Take in whether a label is what others answered, who are wrong with probability `noise`."""
+        question_id, annotator_id = label.question_id, label.annotator_id
+        self.detectors.compared(question_id, annotator_id, float(not is_agreeing), noise, label.first_at)
+        self.alerts += self.engine.on_agreement(question_id, annotator_id, is_agreeing, at, version)
+
+    def population_renewed(self, question: QuestionRecord, at: int, version: int) -> None:
+        """Take in that a question's annotators are seen in a new light."""
+        if self.engine.watches_population:
+            for annotator_id in question.annotators:
+                self.alerts += self.engine.on_annotator(question.question_id, annotator_id, at, version)
+
     def reviewed(self, label: LabelRecord, is_accepted: bool, at: int, version: int) -> None:
         """Take in the first review of a label."""
         self.alerts += self.engine.on_review(label.question_id, label.annotator_id, is_accepted, at, version)
@@ -126,7 +143,7 @@ class Watch:
 
 
 def _levels(finding: DriftFinding) -> tuple[float, float]:
-    """Return the signal before and after a change; detectors of accuracy speak of errors."""
-    if finding.signal == "accuracy":
+    """Return the signal before and after a change; detectors of accuracy and agreement speak of errors."""
+    if finding.signal in ("accuracy", "agreement"):
         return 1.0 - finding.before, 1.0 - finding.after
     return finding.before, finding.after

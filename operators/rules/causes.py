@@ -11,7 +11,11 @@ from operators.stats.drift.false_discovery import discovery_levels
 from schemas.policy import CommonCause
 
 RISES = {"worse", "more", "slower"}
-_WORDS = {"accuracy": ("better", "worse"), "class_use": ("more", "more"), "speed": ("faster", "slower")}
+RISE_WORDS = {
+    "accuracy": ("better", "worse"), "class_use": ("more", "more"), "speed": ("faster", "slower"),
+    "agreement": ("better", "worse"),
+}  # fmt: skip
+"""How a fall and a rise of what the detector of a signal is fed are told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ def find_cause(leaf: CommonCause, all_evidence: Evidence, at: int) -> CauseFindi
         annotators_min=leaf.annotators_min,
         share_min=leaf.share_min,
     )
-    direction = _WORDS[leaf.common_cause][found.is_rise]
+    direction = RISE_WORDS[leaf.common_cause][found.is_rise]
     if not found.is_common or leaf.direction not in ("any", direction):
         return None
     members = [key for key, is_member in zip(all_evidence.keys, found.members.tolist(), strict=True) if is_member]
@@ -70,4 +74,6 @@ def find_cause(leaf: CommonCause, all_evidence: Evidence, at: int) -> CauseFindi
 
 def discovery_level(all_evidence: Evidence, key: AnnotatorKey) -> float:
     """Return the smallest level of error over patience at which an annotator would be declared to have changed."""
+    if key not in all_evidence.keys:
+        return float("inf")
     return float(discovery_levels(np.asarray(all_evidence.evidence))[list(all_evidence.keys).index(key)])

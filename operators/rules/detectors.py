@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 
-from operators.rules.causes import Evidence
+from operators.rules.causes import RISE_WORDS, Evidence
 from operators.rules.state import NEVER, DriftFinding
 from operators.stats.drift.bank import Alarms, DetectorBank
 from operators.stats.drift.class_use import CLASSES_MAX, ClassUseBank
+from operators.stats.drift.consensus_evidence import ConsensusNoise
 from operators.stats.drift.outcome import OutcomeBank
 from operators.stats.drift.scouts import Scouts
 from operators.stats.drift.speed import SpeedBank
@@ -58,9 +59,10 @@ class SignalState(msgspec.Struct, array_like=True):
 
 
 class DetectorState(msgspec.Struct, array_like=True):
-    """The detectors of a project, by signal and question."""
+    """The detectors of a project, by signal and question, and what is known of the others' answers, by question."""
 
     signals: dict[tuple[str, str], SignalState] = {}
+    noise: dict[str, tuple[list[int], list[int]]] = {}
 
 
 class ProjectDetectors:
@@ -89,6 +91,7 @@ class ProjectDetectors:
         self._banks = {key: self._loaded(key, held) for key, held in state.signals.items()}
         self._scouts = {key: self._scouts_of(key, held) for key, held in state.signals.items()}
         self._waits = {key for key, held in state.signals.items() if held.waiting}
+        self._noise: dict[str, ConsensusNoise] = {}
         self._due: set[tuple[str, str]] = set()
 
     @property
@@ -110,6 +113,18 @@ class ProjectDetectors:
                 number = held.classes[label_class] = min(len(held.classes), CLASSES_MAX - 1)
                 self._scouts[key] = self._scouts_of(key, held)
             self._add("class_use", question_id, annotator_id, float(number), 0.0, at)
+
+    def compared(self, question_id: str, annotator_id: str, disagreement: float, noise: float, at: int) -> None:
+        """Take in whether a label disagrees with what others answered, who are wrong with probability `noise`."""
+        self._add("agreement", question_id, annotator_id, disagreement, noise, at)
+
+    def noise_of(self, question_id: str) -> ConsensusNoise:
+        """Return how far what others answered may be trusted; what it learns is remembered."""
+        found = self._noise.get(question_id)
+        if found is None:
+            found = self._noise[question_id] = ConsensusNoise(*self._state.noise.get(question_id, ()))
+            self._state.noise[question_id] = (found.items, found.wrong)
+        return found
 
     def timed(self, question_id: str, annotator_id: str, duration_ms: int, at: int) -> None:
         """Take in the duration of a new label; none is shorter than a millisecond."""
@@ -230,11 +245,10 @@ class ProjectDetectors:
 
     def _finding(self, signal: str, held: SignalState, alarms: Alarms, place: int, slot: int, at: int) -> DriftFinding:
         changed_at, is_rise = int(alarms.changed_at[place]), bool(alarms.is_rise[place])
-        words = {"accuracy": ("better", "worse"), "class_use": ("more", "more"), "speed": ("faster", "slower")}
         names = [name for name, number in held.classes.items() if number == int(alarms.detail[place])]
         return DriftFinding(
             signal=signal,
-            direction=words[signal][is_rise],
+            direction=RISE_WORDS[signal][is_rise],
             at=at,
             changed_at=min(self._time_of(held, slot, changed_at), at),
             before=float(alarms.before[place]),
@@ -281,7 +295,7 @@ class ProjectDetectors:
             return ClassUseBank(
                 capacity=CAPACITY_FIRST, classes=classes, false_alarms_per_million_judgements=self._promise
             )
-        kind = OutcomeBank if signal == "accuracy" else SpeedBank
+        kind = SpeedBank if signal == "speed" else OutcomeBank
         return kind(capacity=CAPACITY_FIRST, false_alarms_per_million_judgements=self._promise)
 
     def _loaded(self, key: tuple[str, str], held: SignalState) -> DetectorBank:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from operators.rules.behaviour import Behaviours
 from operators.rules.causes import Evidence, discovery_level, find_cause, with_recent
 from operators.rules.conditions import FindingTest, Leaf, holding_leaves
@@ -57,7 +59,7 @@ class RuleEngine:
     ----------
     next_tick
         `on_tick` has something to do once the project's clock has reached this time.
-    watches_submissions, watches_skips, watches_judgements, watches_reviews, watches_drift
+    watches_submissions, watches_skips, watches_judgements, watches_reviews, watches_drift, watches_population
         Whether the calls of that kind can lead to anything; if not, they may be left out.
     """
 
@@ -93,6 +95,7 @@ class RuleEngine:
         self.watches_skips = self.watches_submissions
         self.watches_drift = bool(on(Scope.ANNOTATOR, Cause.DRIFT) or self._causes)
         self.watches_judgements = bool(self._judgement_rules) or self.watches_drift or self._has_classes
+        self.watches_population = bool(on(Scope.ANNOTATOR, Cause.POPULATION))
         self.watches_reviews = bool(on(Scope.ANNOTATOR, Cause.REVIEW)) or self._keeps_time or self._has_steps
 
     # What happens
@@ -148,10 +151,10 @@ class RuleEngine:
     def on_agreement(
         self, question_id: str, annotator_id: str, is_agreeing: bool, at: int, version: int
     ) -> list[Alert]:
-        """Take in whether a label agrees with the majority of the others of its item, once that is settled."""
+        """Take in whether a label agrees with what the others of its item answered, once that is sure."""
         if not self._behaviours.agreed((question_id, annotator_id), is_agreeing):
             return []
-        rules = self.rules.of(Scope.ANNOTATOR, Cause.CHUNK)
+        rules = self.rules.of(Scope.ANNOTATOR, Cause.AGREEMENT)
         return self._evaluate(rules, (question_id, annotator_id, "", ""), at, version)
 
     def on_review(
@@ -169,7 +172,7 @@ class RuleEngine:
         return self._evaluate(rules, (question_id, annotator_id, "", ""), at, version)
 
     def on_annotator(self, question_id: str, annotator_id: str, at: int, version: int) -> list[Alert]:
-        """Ask all rules about an annotator: after a correction, or at a chunk boundary that changed figures."""
+        """Ask all rules about an annotator whose figures have changed, since the others are known better."""
         return self._evaluate(self.rules.of(Scope.ANNOTATOR), (question_id, annotator_id, "", ""), at, version)
 
     def on_drift(self, question_id: str, annotator_id: str, finding: DriftFinding, version: int) -> list[Alert]:
@@ -178,7 +181,8 @@ class RuleEngine:
             return []
         state, key = self._state, (question_id, annotator_id)
         self._move(finding.at)
-        if self._error_control is not None and not self._is_declared(key, finding):
+        finding = msgspec.structs.replace(finding, discovery_level=self._level_of(key, finding))
+        if self._error_control is not None and finding.discovery_level > self._error_control.level:
             return []
         state.drifts[finding.signal, question_id, annotator_id] = finding
         alerts = self._common_causes(key, finding, version)
@@ -315,11 +319,10 @@ class RuleEngine:
 
     # Changes that come together
 
-    def _is_declared(self, key: AnnotatorKey, finding: DriftFinding) -> bool:
-        assert self._error_control is not None
+    def _level_of(self, key: AnnotatorKey, finding: DriftFinding) -> float:
+        """Return the level at which error control over all annotators declares this change."""
         now = self._read_evidence(finding.signal, NEVER)
-        alarmed = {(finding.signal, *key): finding}
-        return discovery_level(with_recent(now, alarmed, finding.signal, finding.at), key) <= self._error_control.level
+        return discovery_level(with_recent(now, {(finding.signal, *key): finding}, finding.signal, finding.at), key)
 
     def _common_causes(self, key: AnnotatorKey, finding: DriftFinding, version: int) -> list[Alert]:
         """Look for a common cause of which this alarm is part; its members' own alerts are resolved by it."""

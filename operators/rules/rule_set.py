@@ -82,17 +82,6 @@ class RuleSet:
             return tuple(ready for ready in self.rules if ready.rule.scope is scope)
         return self._by_cause[scope, cause]
 
-    def signals_of(self, scope: Scope) -> frozenset[str]:
-        """Return the signals that the fold has to be able to tell, for the rules of a scope."""
-        read = [
-            leaf.signal
-            for ready in self.of(scope)
-            for leaf in ready.leaves()
-            if isinstance(leaf, ComparisonTest) and not leaf.leaf.last
-        ]
-        counts = [name for ready in self.of(scope) for name in ready.rule.evidence]
-        return frozenset(read) | frozenset(counts)
-
     @cached_property
     def histories(self) -> frozenset[str]:
         """Names of the histories that are read."""

@@ -14,6 +14,8 @@ BOUND_WORDS = {"below": "below", "at_most": "at most", "above": "above", "at_lea
 _CAUSE_WORDS = {
     ("accuracy", "worse"): "make more errors",
     ("accuracy", "better"): "make fewer errors",
+    ("agreement", "worse"): "disagree with the others more often",
+    ("agreement", "better"): "disagree with the others less often",
     ("class_use", "more"): "answer some class more often",
     ("speed", "faster"): "answer faster",
     ("speed", "slower"): "answer slower",
@@ -117,6 +119,9 @@ def drift_text(finding: DriftFinding, errors: Sequence[tuple[str, str]]) -> str:
     if finding.signal == "class_use":
         what = f"'{finding.label_class}' answered {before} → {after} of the time"
         return f"{what} {since}, {finding.judgements_after} answers after the change"
+    if finding.signal == "agreement":
+        shown = f"wrong by what others answered {before} → {after}"
+        return f"{shown} {since}, {finding.judgements_after} answers after the change"
     told = f"errors {before} → {after} {since}, {finding.judgements_after} judgements after the change"
     return told + _mostly(errors)
 

@@ -39,6 +39,8 @@ class DriftFinding(msgspec.Struct, array_like=True, frozen=True):
         Value of the detector's statistic, a Shiryaev-Roberts sum, ≥ 0.
     label_class
         For class use, the class that is answered more often.
+    discovery_level
+        Smallest level of error over patience at which the annotator would be declared to have changed, > 0.
     """
 
     signal: str
@@ -50,6 +52,7 @@ class DriftFinding(msgspec.Struct, array_like=True, frozen=True):
     judgements_after: int
     evidence: float
     label_class: str = ""
+    discovery_level: float | None = None
 
 
 class CauseFinding(msgspec.Struct, array_like=True, frozen=True):
@@ -96,6 +99,7 @@ class Standing(msgspec.Struct, array_like=True):
     direction: str = ""
     changed_at: int | None = None
     false_alarm_value: float | None = None
+    discovery_level: float | None = None
 
 
 class History(msgspec.Struct, array_like=True):

@@ -50,7 +50,8 @@ class Teller:
                 phrases.append(_told_finding(found, figures))
                 standing.signal, standing.direction = found.signal, found.direction
                 standing.changed_at = found.changed_at
-                standing.false_alarm_value = found.evidence if isinstance(found, DriftFinding) else None
+                if isinstance(found, DriftFinding):
+                    standing.false_alarm_value, standing.discovery_level = found.evidence, found.discovery_level
             else:
                 phrases.append(comparison_text(leaf, found, figures.get(f"{leaf.leaf.reading}_of")))
                 figures[leaf.leaf.reading] = found
@@ -92,6 +93,7 @@ class Teller:
             action=None if rule.action is None else rule.action.value,
             hooks=HOOKS_SEPARATOR.join(rule.hooks),
             false_alarm_value=standing.false_alarm_value,
+            discovery_level=standing.discovery_level,
             generation=self._generation,
             version=version,
             is_deleted=0,
@@ -109,6 +111,7 @@ def _told_finding(finding: DriftFinding | CauseFinding, figures: dict[str, Any])
         "after": finding.after,
         "judgements_after": finding.judgements_after,
         "e_detector": finding.evidence,
+        "discovery_level": finding.discovery_level,
     }
     if finding.label_class:
         figures["label_class"] = finding.label_class

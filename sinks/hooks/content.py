@@ -43,6 +43,7 @@ def alert_content(notification: Notification, *, link: str | None = None) -> dic
         "resolved_at": None if alert.resolved_at is None else time_text(alert.resolved_at),
         "acknowledged_by": notification.by or None,
         "false_alarm_value": alert.false_alarm_value,
+        "discovery_level": alert.discovery_level,
         "evidence": evidence_of(notification),
         "sequence": alert.sequence,
         "generation": alert.generation,

@@ -34,8 +34,8 @@ def alert_of(
         "label_class": key[4], "state": AlertState.FIRING, "sequence": sequence, "fired_at": fired_at,
         "resolved_at": None, "changed_at": fired_at - 60 * MICROSECONDS, "signal": "accuracy", "direction": "worse",
         "summary": f"{annotator} in 'toxicity': errors 4 % → 19 %", "evidence": '{"before": 0.04, "after": 0.19}',
-        "action": "check", "hooks": hooks, "false_alarm_value": 2e6, "generation": generation, "version": sequence,
-        "is_deleted": 0,
+        "action": "check", "hooks": hooks, "false_alarm_value": 2e6, "discovery_level": 5e-6,
+        "generation": generation, "version": sequence, "is_deleted": 0,
     }  # fmt: skip
     return Alert(**{**values, **columns})
 

@@ -22,6 +22,7 @@ from operators.stats.consensus.model import (
     answers,
     confusion_matrices,
     evaluate,
+    one_coin_accuracies,
     shared_parameters,
 )
 from operators.stats.consensus.pending import ADD, FORGET, KNOWN, REMOVE, REPLACE, UNKNOWN, Event, Row, applied
@@ -298,6 +299,13 @@ class CategoricalConsensus:
             return None
         counts = self._learner.annotators.counts(np.array([slot]), len(self._learner.classes))
         return confusion_matrices(counts, self._parameters(), self.settings)[0].T
+
+    def accuracies(self) -> dict[str, float]:
+        """Accuracy of each annotator under the one-coin model, as of the last chunk's end."""
+        annotators = self._learner.annotators
+        counts = annotators.counts(np.arange(min(len(annotators.names), len(annotators.hits))), len(self.classes()))
+        found = one_coin_accuracies(counts, self._parameters(), self.settings)
+        return dict(zip(annotators.names, found.tolist(), strict=False))
 
     # ------------------------------------------------------------------ a chunk's end
 

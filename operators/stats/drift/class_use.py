@@ -13,7 +13,14 @@ from operators.stats.drift.bank import (
     sum_of_columns,
 )
 from operators.stats.drift.outcome import CELLS
-from operators.stats.drift.population import ODDS_MAX, ODDS_MIN, learn_population, mixed_with_population, started
+from operators.stats.drift.population import (
+    ODDS_MAX,
+    ODDS_MIN,
+    caution,
+    learn_population,
+    mixed_with_population,
+    started,
+)
 
 CLASSES_MAX = 11
 EFFECT = 0.25
@@ -133,7 +140,7 @@ class ClassUseBank(DetectorBank):
 
     def _advance(self, rows: NDArray, sizes: list[int], answers: NDArray) -> NDArray[np.bool_]:
         answered = self._identity[answers]
-        share = self._expect(rows, sizes, answered)
+        share, odds = self._expect(rows, sizes, answered)
         raised = self._raised[(np.sqrt(share) * CELLS).astype(np.int64)]
         factors = np.where(answered > 0, raised / share, (1.0 - raised) / (1.0 - share))
         weight, numbers = 1.0 / self.classes, numbers_of(rows, sizes)
@@ -142,10 +149,11 @@ class ClassUseBank(DetectorBank):
         sums = np.stack([rows[:, self._sums], rows[:, self._moments]])
         evidence = sum_of_columns(gather(sums, sizes, weights, factors)[0])
         rows[:, self._sums], rows[:, self._moments] = sums
-        return evidence >= CALIBRATION * self.run_length
+        needed = CALIBRATION * self.run_length
+        return evidence >= (needed if self.population is None else needed * caution(odds))
 
-    def _expect(self, rows: NDArray, sizes: list[int], answered: NDArray) -> NDArray[np.float64]:
-        """Let the baselines learn; return the expected shares before each answer."""
+    def _expect(self, rows: NDArray, sizes: list[int], answered: NDArray) -> tuple[NDArray, NDArray]:
+        """Let the baselines learn; return the expected shares and the odds before each answer."""
         counts, parts = np.empty(answered.shape), slices_of(sizes)
         for part, size in zip(parts, sizes, strict=True):
             held = rows[:size, self._counts]
@@ -153,14 +161,14 @@ class ClassUseBank(DetectorBank):
             held += answered[part]
         own, shared = self._shares(counts)
         if self.population is None:
-            return own
+            return own, rows[:1, -1]
         ratio = sum_of_columns(answered * own) / sum_of_columns(answered * shared)
         odds, now = np.empty(len(answered)), started(rows[:, -1])
         for part, size in zip(parts, sizes, strict=True):
             odds[part] = now[:size]
             now[:size] = np.minimum(np.maximum(now[:size] * ratio[part], ODDS_MIN), ODDS_MAX)
         rows[:, -1] = now
-        return mixed_with_population(own, shared, odds[:, None])
+        return mixed_with_population(own, shared, odds[:, None]), odds
 
     def _evidence(self, rows: NDArray) -> NDArray[np.float64]:
         return sum_of_columns(rows[:, self._sums])

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtrc
 
-MEMBER_PROBABILITY = 0.05
+MEMBER_PROBABILITIES = (0.05, 0.01, 0.002)
 TAIL = 65.0
 
 
@@ -59,7 +59,9 @@ def common_cause(
 
     Members are annotators whose evidence a stable annotator would show with a probability of at most 0.05, who changed
     in the same direction, and not further than `spread_max` from the members' median time. Their number is set against
-    the binomial law that it would have if all were stable and independent.
+    the binomial law that it would have if all were stable and independent; so is the number of those with a probability
+    of at most 0.01 and 0.002, since a few who have surely changed say as much as many who may have. The smallest of the
+    three tails counts, times three.
 
     Parameters
     ----------
@@ -84,15 +86,27 @@ def common_cause(
     """
     evidence, changed_at = np.asarray(evidence, np.float64), np.asarray(changed_at, np.float64)
     is_rise = np.asarray(is_rise, np.bool_)
-    shows = chance_of_evidence(evidence) <= MEMBER_PROBABILITY
+    chance = chance_of_evidence(evidence)
+    shows = chance <= MEMBER_PROBABILITIES[0]
     rising, falling = (_together(shows & (is_rise == way), changed_at, spread_max) for way in (True, False))
     is_up = bool(rising.sum() >= falling.sum())
     members = rising if is_up else falling
     count, annotators = int(members.sum()), len(evidence)
-    probability = float(bdtrc(count - 1, annotators, MEMBER_PROBABILITY))
-    enough = count >= annotators_min and count >= share_min * annotators
+    least = max(annotators_min, share_min * annotators)
+    probability = _probability(chance[members], annotators, least)
+    enough = count >= least
     median = float(np.median(changed_at[members])) if count else float("nan")
     return CommonCause(bool(enough and probability <= level), is_up, members, median, probability)
+
+
+def _probability(chances: NDArray[np.float64], annotators: int, least: float) -> float:
+    """Return the probability that as many of so many stable annotators show evidence of their members' kinds."""
+    counts = [int((chances <= each).sum()) for each in MEMBER_PROBABILITIES]
+    tails = [
+        float(bdtrc(count - 1, annotators, each)) if count >= least else 1.0
+        for count, each in zip(counts, MEMBER_PROBABILITIES, strict=True)
+    ]
+    return min(1.0, len(tails) * min(tails))
 
 
 def _together(members: NDArray[np.bool_], changed_at: NDArray, spread_max: float) -> NDArray[np.bool_]:

@@ -1,109 +1,115 @@
-"""Evidence without known answers: disagreement with the consensus as an outcome, and how far it may be trusted."""
+"""Evidence without known answers: disagreement with what others answered, and how far they may be trusted."""
 
-from dataclasses import dataclass
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-NOISE_USABLE_MAX = 0.35
+NOISE_USABLE_MAX = 0.2
+OTHERS_MIN = 2
 CLAIM_WEIGHT = 20.0
 NOISE_MIN = 0.005
-# Upper ends of the bins of claimed doubt; the posteriors of settled items lie near certainty, so bins are finer there.
+ACCURACY_MIN, ACCURACY_MAX = 0.02, 0.98
+# Upper ends of the bins of claimed doubt; where others agree it lies near zero, so bins are finer there.
 DOUBT_BINS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.35, 0.5)
 
 
-@dataclass(frozen=True, slots=True)
-class ConsensusOutcomes:
-    """What labels say when held against the consensus of others, arrays of shape (labels,).
+class ConsensusNoise:
+    """How often the others' answer is wrong when it claims a certain doubt: learnt from items whose answer is known.
+
+    A posterior is as good as its model: it claims too little doubt when annotators copy one another or share their
+    mistakes. In each bin of claimed doubt the share of wrong ones among the items with a known answer is drawn towards
+    the claim, which counts as `CLAIM_WEIGHT` items.
 
     Parameters
     ----------
-    outcomes
-        1 where the label disagrees with the likeliest class, else 0.
-    noise
-        Probability that this comparison is turned round, in [0, 0.5): what `OutcomeBank.update_many` takes.
-    is_usable
-        Whether the consensus is sure enough to say anything; leave out the others.
-    """
-
-    outcomes: NDArray[np.float64]
-    noise: NDArray[np.float64]
-    is_usable: NDArray[np.bool_]
-
-
-class ConsensusNoise:
-    """How often the consensus is wrong when it claims a certain doubt: learnt from items whose answer is known.
-
-    Posteriors are as good as their model: they claim too little doubt when annotators copy one another or share
-    their mistakes. In each bin of claimed doubt (one less the largest posterior probability) the share of wrong ones
-    among the items with a known answer is drawn towards the claim, which counts as `CLAIM_WEIGHT` items.
+    items, wrong
+        By bin, what was counted so far; changed in place.
 
     Examples
     --------
     >>> noise = ConsensusNoise()
-    >>> noise.learn([0.004] * 180, [True] * 18 + [False] * 162)
-    >>> noise.of([0.004, 0.2]).round(3).tolist()
-    [0.09, 0.2]
+    >>> for index in range(180):
+    ...     noise.learn(0.004, is_wrong=index < 18)
+    >>> round(noise.of(0.004), 3), noise.of(0.2)
+    (0.09, 0.2)
     """
 
-    def __init__(self) -> None:
-        self.items = np.zeros(len(DOUBT_BINS), np.int64)
-        self.wrong = np.zeros(len(DOUBT_BINS), np.int64)
+    def __init__(self, items: list[int] | None = None, wrong: list[int] | None = None) -> None:
+        self.items = items if items is not None else [0] * len(DOUBT_BINS)
+        self.wrong = wrong if wrong is not None else [0] * len(DOUBT_BINS)
 
-    def learn(self, doubts: ArrayLike, is_wrong: ArrayLike, sign: int = 1) -> None:
-        """Count items with a known answer, or with `sign` -1 take them out again.
+    def learn(self, doubt: float, *, is_wrong: bool) -> None:
+        """Count an answer of others to an item whose answer is known.
 
         Parameters
         ----------
-        doubts
-            Claimed doubt of each item's consensus, in [0, 1].
-        is_wrong
-            Whether its likeliest class is not the known answer.
+        doubt
+            Claimed doubt, in [0, 1].
         """
-        bins = _bins(doubts)
-        self.items += sign * np.bincount(bins, minlength=len(DOUBT_BINS))
-        self.wrong += sign * np.bincount(bins, weights=np.asarray(is_wrong, float), minlength=len(DOUBT_BINS)).astype(
-            int
-        )
+        place = _bin(doubt)
+        self.items[place] += 1
+        self.wrong[place] += is_wrong
 
-    def of(self, doubts: ArrayLike) -> NDArray[np.float64]:
-        """Return the probability that the consensus is wrong, for each claimed doubt."""
-        doubts, bins = np.asarray(doubts, np.float64), _bins(doubts)
-        drawn = (self.wrong[bins] + CLAIM_WEIGHT * doubts) / (self.items[bins] + CLAIM_WEIGHT)
-        return np.maximum(drawn, NOISE_MIN)
+    def of(self, doubt: float) -> float:
+        """Return the probability that an answer with this claimed doubt is wrong."""
+        place = _bin(doubt)
+        drawn = (self.wrong[place] + CLAIM_WEIGHT * doubt) / (self.items[place] + CLAIM_WEIGHT)
+        return max(drawn, NOISE_MIN)
 
 
-def consensus_outcomes(posteriors: ArrayLike, labels: ArrayLike, noise: ConsensusNoise) -> ConsensusOutcomes:
-    """Hold labels against the consensus of the other annotators.
+def vote_weight(accuracy: float, classes: int) -> float:
+    """Return the log odds that a vote gives its class against any other one, by the one-coin model.
 
-    A correct label seems wrong when the consensus is wrong. A wrong one seems correct only if the consensus makes the
-    same mistake, which with several classes is rarer; to count both alike makes the base rate a little low.
+    >>> round(vote_weight(0.9, 2), 3), round(vote_weight(0.9, 4), 3)
+    (2.197, 3.296)
+    """
+    accuracy = min(max(accuracy, ACCURACY_MIN), ACCURACY_MAX)
+    return math.log(accuracy * (classes - 1) / (1.0 - accuracy))
+
+
+def answers_of_others(votes: Sequence[tuple[str, float]], classes: int) -> list[tuple[str, float]]:
+    """Return, for each vote, the answer that the other votes speak for, and the doubt that is left in [0, 1].
 
     Parameters
     ----------
-    posteriors
-        Probability of each class given everybody's labels but the annotator's own, shape (labels, classes).
-    labels
-        Number of the class that the annotator gave, shape (labels,).
-    noise
-        How far the consensus may be trusted, as of the last boundary of a chunk of the log.
+    votes
+        Class and weight (see `vote_weight`) of one item's votes, one of each annotator.
+    classes
+        Number of classes that could have been answered, ≥ 2.
 
     Examples
     --------
-    >>> found = consensus_outcomes([[0.98, 0.02], [0.1, 0.9], [0.55, 0.45]], [0, 0, 0], ConsensusNoise())
-    >>> found.outcomes.tolist(), found.noise.round(3).tolist(), found.is_usable.tolist()
-    ([0.0, 1.0, 0.0], [0.02, 0.1, 0.45], [True, True, False])
+    >>> votes = [("cat", 2.0), ("cat", 2.0), ("dog", 2.0)]
+    >>> [(answer, round(doubt, 3)) for answer, doubt in answers_of_others(votes, 2)]
+    [('cat', 0.5), ('cat', 0.5), ('cat', 0.018)]
     """
-    posteriors, labels = np.asarray(posteriors, np.float64), np.asarray(labels, np.int64)
-    doubts = 1.0 - posteriors.max(axis=1)
-    probability = noise.of(doubts)
-    return ConsensusOutcomes(
-        outcomes=(posteriors.argmax(axis=1) != labels).astype(np.float64),
-        noise=np.minimum(probability, 0.499),
-        is_usable=probability <= NOISE_USABLE_MAX,
-    )
+    scores: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    for label_class, weight in votes:
+        scores[label_class] = scores.get(label_class, 0.0) + weight
+        counts[label_class] = counts.get(label_class, 0) + 1
+    return [_without(scores, counts, label_class, weight, classes) for label_class, weight in votes]
 
 
-def _bins(doubts: ArrayLike) -> NDArray[np.int64]:
-    found = np.searchsorted(np.asarray(DOUBT_BINS), np.asarray(doubts, np.float64))
-    return np.minimum(found, len(DOUBT_BINS) - 1)
+def _without(
+    scores: dict[str, float], counts: dict[str, int], own: str, weight: float, classes: int
+) -> tuple[str, float]:
+    """Return the answer and doubt without a vote for `own`."""
+    is_last = counts[own] == 1
+    top, best, named = "", -math.inf, []
+    for label_class, score in scores.items():
+        if label_class == own:
+            if is_last:
+                continue
+            score -= weight
+        named.append(score)
+        if score > best:
+            top, best = label_class, score
+    if not named:
+        return "", 1.0
+    rest = sum(math.exp(score - best) for score in named) + max(classes - len(named), 0) * math.exp(-best)
+    return top, 1.0 - 1.0 / rest
+
+
+def _bin(doubt: float) -> int:
+    return min(bisect_left(DOUBT_BINS, doubt), len(DOUBT_BINS) - 1)

@@ -12,7 +12,14 @@ from operators.stats.drift.bank import (
     slices_of,
     sum_of_columns,
 )
-from operators.stats.drift.population import ODDS_MAX, ODDS_MIN, learn_population, mixed_with_population, started
+from operators.stats.drift.population import (
+    ODDS_MAX,
+    ODDS_MIN,
+    caution,
+    learn_population,
+    mixed_with_population,
+    started,
+)
 
 LEVELS = 16
 ANGLE_LOW, ANGLE_HIGH = 0.06, 1.25
@@ -27,9 +34,6 @@ CELLS = 256
 # threshold, so that a lower one keeps the promise. Measured on stable annotators (`benchmarks.drift`).
 CALIBRATION_BASE = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 1.0)
 CALIBRATION = (0.45, 0.5, 0.56, 0.66, 0.79, 0.84, 0.96, 1.1, 1.28, 1.28)
-# A further factor, 1 − RELIEF · strength / (strength + RELIEF_STRENGTH), for an annotator who is like the others: where
-# the base rate is known so well, the evidence of stable annotators is smaller. Measured.
-RELIEF, RELIEF_STRENGTH = 0.3, 400.0
 # The same for a judgement with noise, whose baseline is an approximation.
 NOISE_CALIBRATION = 1.6
 
@@ -236,7 +240,7 @@ class OutcomeBank(DetectorBank):
         rows[:, _LEVELS], rows[:, _MOMENTS] = sums
         needed = self._thresholds[cell]
         if self.population is not None:
-            needed = needed * (1.0 - self._relief() / (1.0 + odds))
+            needed = needed * caution(odds)
         if noise is not None:
             needed = np.where(noise > 0, NOISE_CALIBRATION * self.run_length, needed)
         return evidence >= needed
@@ -282,12 +286,6 @@ class OutcomeBank(DetectorBank):
             held[:size] = np.minimum(np.maximum(held[:size] * ratio[part], ODDS_MIN), ODDS_MAX)
         rows[:, _ODDS] = held
         return before
-
-    def _relief(self) -> float:
-        """Return by how much the threshold is lower for an annotator who is surely like the others."""
-        assert self.population is not None
-        strength = float(self.population.sum()) if self.is_calibrated else 0.0
-        return RELIEF * strength / (strength + RELIEF_STRENGTH)
 
     def _evidence(self, rows: NDArray) -> NDArray[np.float64]:
         return sum_of_columns(rows[:, _LEVELS])

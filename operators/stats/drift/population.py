@@ -4,13 +4,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
-STRENGTHS = (10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
+# However alike the annotators are, the shared prior weighs no more than a hundred judgements, so that the own record of
+# one who is unlike them has its say soon.
+STRENGTHS = (10.0, 20.0, 50.0, 100.0)
 ANNOTATORS_MIN = 10
 ANNOTATORS_USED_MAX = 400
 SHARE_APART = 0.03
 # Odds that an annotator is unlike the others when nothing is known of him: more than `SHARE_APART`, since to take one
 # who is apart for one of the others raises false alarms, while the opposite only costs delay.
-ODDS_APART = 0.25
+ODDS_APART = 0.5
+# An annotator who turns out to be apart was expected wrongly at first, which makes the evidence larger than it should
+# be: the threshold is higher by up to this share.
+CAUTION = 0.75
 ODDS_MIN, ODDS_MAX = 2.0**-20, 2.0**20
 _ROUNDS = 2
 
@@ -34,7 +39,7 @@ def learn_population(counts: ArrayLike, vague: ArrayLike) -> NDArray[np.float64]
     --------
     >>> counts = [[95, 5], [190, 10], [48, 2]] * 10
     >>> learn_population(counts, [4.0, 0.5]).round().tolist()
-    [715.0, 36.0]
+    [89.0, 4.0]
 
     References
     ----------
@@ -66,6 +71,15 @@ def mixed_with_population(
 ) -> NDArray[np.float64]:
     """Return the expected share, of an annotator who is apart (`own`) with given odds, or one of the others."""
     return (shared + odds * own) / (1.0 + odds)
+
+
+def caution(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the factor on the threshold of an annotator who is apart with these odds.
+
+    >>> caution(np.array([0.0, 1.0, 1e6])).round(3).tolist()
+    [1.0, 1.375, 1.75]
+    """
+    return 1.0 + CAUTION * (odds / (1.0 + odds))
 
 
 def started(odds: NDArray[np.float64]) -> NDArray[np.float64]:
