@@ -91,8 +91,8 @@ class Learner:
         annotators, number = distinct(annotator, len(self.annotators.names))
         rows = Rows(item, number, label_class, weight, len(slots))
         evaluation = evaluate(rows, self.annotators.counts(annotators, classes), shared, self.settings)
-        full, full_normaliser = softmax(evaluation.full + shared.log_prior_full[:, None])
-        one, one_normaliser = softmax(evaluation.one + shared.log_prior_one[:, None])
+        full, full_normaliser = self._expectation(evaluation.full, shared.log_prior_full, evaluation.voters)
+        one, one_normaliser = self._expectation(evaluation.one, shared.log_prior_one, evaluation.voters)
         answer, plain = answers(evaluation, shared, self.settings)
         known_at, known = self._known_of(slots)
         likely = np.full(len(slots), np.nan)
@@ -111,6 +111,18 @@ class Learner:
         self.labels_evaluated += len(at)
         answer[:, known_at] = known.T
         return self._publish(slots, answer.T, len(touched))
+
+    def _expectation(
+        self, likelihood: np.ndarray, log_prior: np.ndarray, voters: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Posteriors to learn from, cooled where labels are many, and the log evidence of the items, not cooled."""
+        posterior, normaliser = softmax(likelihood + log_prior[:, None])
+        crowded = np.flatnonzero(voters > self.settings.learning_labels)
+        if len(crowded):
+            surplus = voters[crowded] - self.settings.learning_labels
+            cooled = likelihood[:, crowded] / (1.0 + surplus * self.settings.learning_correlation)
+            posterior[:, crowded] = softmax(cooled + log_prior[:, None])[0]
+        return posterior, normaliser
 
     def undecided(self, slots: np.ndarray) -> np.ndarray:
         """Which of the slots another evaluation might change: some model is less sure than ``settled_probability``."""

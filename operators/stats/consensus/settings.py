@@ -47,6 +47,10 @@ class ConsensusSettings:
         Log odds for the model that overturns fewer majorities, per log ratio of overturned shares, and their bound.
     correlation
         Correlation of annotators' errors on one item, in [0, 1): n labels weigh as n / (1 + (n - 1) correlation).
+    learning_labels, learning_correlation
+        In learning, an item's labels beyond so many count as correlated with these, by so much: n labels more weigh on
+        each as 1 / (1 + n correlation). Without that, many labels make posteriors so sure of themselves that what is
+        learnt depends on the order of the labels.
     misleading, misleading_strength
         Share of items whose labels say nothing about the answer, in (0, 1), and its weight in known answers.
     change_min
@@ -55,9 +59,9 @@ class ConsensusSettings:
         With more classes than this the one-coin model is used alone (a matrix takes 8 * classes ** 2 bytes).
     """
 
-    chunk_events_min: int = 32
+    chunk_events_min: int = 64
     chunk_events_max: int = 2048
-    chunk_divisor: int = 32
+    chunk_divisor: int = 64
     revisits_per_event: float = 1.0
     revisits_young: float = 2.0
     young_events: int = 131_072
@@ -78,6 +82,8 @@ class ConsensusSettings:
     closeness_slope: float = 10.0
     closeness_max: float = 3.0
     correlation: float = 0.07
+    learning_labels: float = 5.0
+    learning_correlation: float = 0.1
     misleading: float = 0.04
     misleading_strength: float = 20.0
     change_min: float = 0.005
