@@ -1,5 +1,8 @@
 """Clusters of workers under test: a server database that they share, their processes, and what is done to them."""
 
+import re
+import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +19,22 @@ def served_databases(path: Path, *names: str) -> Iterator[list[str]]:
         for dsn in dsns:
             call("migrate", "--clickhouse", dsn)
         yield dsns
+
+
+def wait_for_progress(process: subprocess.Popen[bytes], pattern: bytes, *, seconds_max: float = 300.0) -> None:
+    """Read the error output until a line matches a pattern; end the process if that takes too long."""
+    assert process.stderr is not None
+    killer = threading.Timer(seconds_max, process.kill)
+    killer.start()
+    try:
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if re.search(pattern, line):
+                return
+        raise AssertionError(f"no line matched {pattern!r}; the last ones: {b''.join(lines[-5:]).decode()}")
+    finally:
+        killer.cancel()
 
 
 def workers_of(parent: int) -> list[int]:
