@@ -11,6 +11,7 @@ from bytewax.inputs import FixedPartitionedSource
 from bytewax.outputs import FixedPartitionedSink
 
 from flows.guard import Guard, GuardedSink, GuardedSource
+from flows.quarantine import Position
 from flows.settings import DAY_SECONDS, Settings
 from operators import verbs
 from operators.decode import DecodeSettings
@@ -81,7 +82,9 @@ def frozen_settings(settings: Settings, *, policy: Policy, source: str) -> dict[
     return {**values, "policy": rules, "source": source, "flow": FLOW_ID, "state_format": FORMAT_VERSION}
 
 
-def decode_settings_of(settings: Settings, *, first_started_at: datetime) -> DecodeSettings:
+def decode_settings_of(
+    settings: Settings, *, first_started_at: datetime, quarantined: frozenset[Position] = frozenset()
+) -> DecodeSettings:
     """Return the settings of the decoder.
 
     Parameters
@@ -89,6 +92,8 @@ def decode_settings_of(settings: Settings, *, first_started_at: datetime) -> Dec
     first_started_at
         When the flow started for the first time. Unless it is set, the latest possible timestamp is the end of the year
         after: far enough never to be met, near enough that a wrong stamp cannot stop a project's clock for long.
+    quarantined
+        Records that made the flow crash.
     """
     latest = settings.occurred_at_max or datetime(first_started_at.year + 2, 1, 1, tzinfo=UTC)
     return DecodeSettings(
@@ -96,6 +101,7 @@ def decode_settings_of(settings: Settings, *, first_started_at: datetime) -> Dec
         occurred_at_max=microseconds(latest),
         future_max=_microseconds(seconds=settings.future_seconds_max),
         shards=settings.shards,
+        quarantined=quarantined,
     )
 
 

@@ -32,11 +32,18 @@ class Drain:
             self._on_ask()
 
     @contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """Ask for the end at SIGINT or SIGTERM while the block runs; a second signal ends the process at once."""
+    def on_signals(self, *, insists: bool = True) -> Iterator[None]:
+        """Ask for the end at SIGINT or SIGTERM while the block runs.
+
+        Parameters
+        ----------
+        insists
+            Whether a second signal ends the process at once; not where a parent passes on what others were asked.
+        """
 
         def ask(number: int, _: FrameType | None) -> None:
-            signal.signal(number, signal.SIG_DFL)
+            if insists:
+                signal.signal(number, signal.SIG_DFL)
             self.ask()
 
         before = {number: signal.signal(number, ask) for number in SIGNALS}

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from bytewax.dataflow import Dataflow
@@ -21,6 +22,7 @@ from flows.member_watch import DRAIN_MARK, MemberWatch
 from flows.observer import Observer
 from flows.opening import limits_of, open_source, records_expected
 from flows.policy import load_policy
+from flows.quarantine import Quarantine
 from flows.recovery import RecoveryDirectory
 from flows.recovery_lock import WAIT_SECONDS
 from flows.run_report import Reporter
@@ -28,7 +30,7 @@ from flows.run_state import RunState, RunSummary
 from flows.settings import Settings
 from flows.sources.slots import SlotContext
 from flows.sources.urls import KafkaSpec, SourceSpec, parse_source
-from schemas.errors import ClusterError, ConfigurationError, LabelpulseError
+from schemas.errors import ClusterError, ConfigurationError, LabelpulseError, PoisonError
 from schemas.policy import Policy
 from sinks.dead_letter_topic import DeadLetterTopicSink
 
@@ -65,7 +67,7 @@ def run(settings: Settings, *, state: RunState | None = None, reporter: Reporter
             from flows.monitor import monitor_server
 
             state.monitor_url = stack.enter_context(monitor_server(settings)).url
-        stack.enter_context(drain.on_signals())
+        stack.enter_context(drain.on_signals(insists=reporter is None))
         if member is not None:
             mark = settings.recovery / DRAIN_MARK if reporter is None and settings.recovery is not None else None
             watch = MemberWatch(drain, state, has_begun=lambda: guard.has_begun, mark=mark, reporter=reporter)
@@ -108,7 +110,9 @@ def _prepared(
         source=source,
         sinks=_sinks(settings, spec, policy, database, stack),
         decode_settings=decode_settings_of(
-            settings, first_started_at=recovery.manifest.created_at if recovery is not None else started_at
+            settings,
+            first_started_at=recovery.manifest.created_at if recovery is not None else started_at,
+            quarantined=_quarantine(settings, recovery.path).positions() if recovery is not None else frozenset(),
         ),
         fold_settings=fold_settings_of(settings, policy=policy),
         observe=Observer(state, rows_written=database.rows_written),
@@ -131,6 +135,10 @@ def _sinks(
         stack.callback(delivery.stop, seconds=settings.grace_seconds)
         sinks["alerts"] = delivery.sink()
     return sinks
+
+
+def _quarantine(settings: Settings, folder: Path) -> Quarantine:
+    return Quarantine(folder, attempts=settings.poison_attempts, records_max=settings.poison_records_max)
 
 
 def _dead_letter_topic(spec: KafkaSpec, topic: str, settings: Settings) -> DeadLetterTopicSink:
@@ -158,6 +166,8 @@ def _execute(
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
         cause = _cause_of(error, guard)
+        if isinstance(cause, PoisonError) and recovery is not None:
+            _quarantine(settings, recovery.path).note(cause)
         if cause is error:
             raise
         raise cause from error

@@ -186,6 +186,19 @@ class Settings(BaseSettings):
         60.0, ge=1, le=3_600, description="`run --supervise` waits 1, 2, 4 … seconds before a restart, at most so many."
     )
 
+    poison_attempts: int = Field(
+        3,
+        ge=1,
+        le=100,
+        description="A record that has crashed the flow so often is a dead letter (poison) from then on.",
+    )
+    poison_records_max: int = Field(
+        100,
+        ge=0,
+        le=100_000,
+        description="With so many records set aside as poison, the next crash ends the flow for good.",
+    )
+
     monitor: bool = Field(False, description="`run` serves the monitor as well, from the same process.")
     monitor_host: str = Field(
         "127.0.0.1", min_length=1, description="Address the monitor listens at; other than this machine needs tokens."

@@ -10,7 +10,7 @@ from operators.events import FoldableEvent, Submitted, foldable_event, folded
 from operators.label_reading import Categorical, RefusedLabelError
 from operators.reasons import reason_of
 from operators.shards import shard_of_partition, shard_of_project
-from schemas.errors import ErrorCode, Stage
+from schemas.errors import ErrorCode, PoisonError, Stage
 from schemas.events import parse_event
 from schemas.records import RecordBatch
 from schemas.timestamps import EPOCH, MICROSECONDS_PER_SECOND, SECONDS_PER_DAY, microseconds, moment_of
@@ -84,12 +84,16 @@ class IntakeReport:
 
 @dataclass(frozen=True, slots=True)
 class DecodeSettings:
-    """What decides whether a timestamp is possible, in microseconds since the epoch; and the number of shards."""
+    """What decides whether a timestamp is possible, in microseconds since the epoch; and the number of shards.
+
+    `quarantined` holds stream, partition and offset of records that made the flow crash.
+    """
 
     occurred_at_min: int
     occurred_at_max: int
     future_max: int
     shards: int
+    quarantined: frozenset[tuple[str, int, int]] = frozenset()
 
 
 class Decoder:
@@ -135,8 +139,11 @@ class Decoder:
         dead: list[DeadLetter] = []
         decode, offsets, sizes_cut, has_stamps = self.decode, batch.offsets, batch.sizes_cut, batch.stamps is not None
         minimum, maximum = self._settings.occurred_at_min, self._settings.occurred_at_max
+        quarantined = self._quarantined(batch)
         for index, payload in enumerate(batch.payloads):
             try:
+                if quarantined and offsets[index] in quarantined:
+                    raise _Refused(ErrorCode.POISON, "it made the flow crash again and again")
                 if sizes_cut and index in sizes_cut:
                     raise _Refused(ErrorCode.OVERSIZED, f"{sizes_cut[index]} bytes")
                 event = decode(payload)
@@ -149,6 +156,10 @@ class Decoder:
             except (ValidationError, _Refused) as error:
                 dead.append(_dead_letter(error, batch, index))
                 continue
+            except Exception as error:
+                if isinstance(error, MemoryError):
+                    raise
+                raise PoisonError(batch.stream, batch.partition, offsets[index], error) from error
             into = by_project.get(event.project_id)
             if into is None:
                 into = by_project[event.project_id] = self._events_of(event.project_id, by_shard, batch)
@@ -157,6 +168,10 @@ class Decoder:
             into.offsets.append(offsets[index])
             into.payloads.append(payload)
         return by_shard, dead
+
+    def _quarantined(self, batch: RecordBatch) -> frozenset[int]:
+        place = batch.stream, batch.partition
+        return frozenset(offset for *other, offset in self._settings.quarantined if tuple(other) == place)
 
     def _events_of(self, project_id: str, by_shard: dict[str, EventBatch], batch: RecordBatch) -> ProjectEvents:
         key = shard_of_project(project_id, shards=self._settings.shards)
@@ -195,6 +210,9 @@ class _Refused(Exception):
         self.code = code
 
 
+_STAGES = {ErrorCode.OVERSIZED: Stage.SOURCE, ErrorCode.POISON: Stage.FOLD}
+
+
 def _dead_letter(error: ValidationError | _Refused, batch: RecordBatch, index: int) -> DeadLetter:
     payload = batch.payloads[index]
     if isinstance(error, _Refused):
@@ -203,6 +221,6 @@ def _dead_letter(error: ValidationError | _Refused, batch: RecordBatch, index: i
         code, detail = ErrorCode.EMPTY, "the record is empty"
     else:
         code, detail = reason_of(error, payload)
-    stage = Stage.SOURCE if code is ErrorCode.OVERSIZED else Stage.DECODE
+    stage = _STAGES.get(code, Stage.DECODE)
     size = batch.sizes_cut.get(index, len(payload))
     return DeadLetter(batch.offsets[index], stage, code, detail, payload, size)

@@ -10,7 +10,7 @@ from operators.decode import DeadLetter, EventBatch, IntakeReport
 from operators.project.machine import ProjectMachine
 from operators.project.settings import FoldSettings
 from operators.project.state import ProjectRecord
-from schemas.errors import ErrorCode, Stage
+from schemas.errors import ErrorCode, PoisonError, Stage
 from schemas.records import RowBatch
 from schemas.rows import row_version
 
@@ -67,9 +67,14 @@ class Shard:
         for project_id, events in batch.projects.items():
             machine = touched[project_id] = self._project_of(project_id, batch)
             machine.out = out
-            folded, duplicate, refused = machine.fold_all(
-                events.events, events.times, [first_version + offset for offset in events.offsets]
-            )
+            try:
+                folded, duplicate, refused = machine.fold_all(
+                    events.events, events.times, [first_version + offset for offset in events.offsets]
+                )
+            except Exception as error:
+                if isinstance(error, MemoryError):
+                    raise
+                raise PoisonError(batch.stream, batch.partition, machine.version - first_version, error) from error
             account.folded += folded
             account.duplicate += duplicate
             for index, code in refused:

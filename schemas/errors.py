@@ -10,6 +10,7 @@
     ├── SinkError                  rows could not be written
     │   ├── TransientSinkError     worth another try
     │   └── TerminalSinkError      will fail again however often it is tried
+    ├── PoisonError                a record makes the flow crash
     ├── ClusterError               a process of a cluster has ended, and so have the others
     └── SupervisionError           a flow failed so often that it is not started again
 """
@@ -62,6 +63,26 @@ class TerminalSinkError(SinkError):
     """Writing failed in a way that no other try mends."""
 
 
+class PoisonError(LabelpulseError):
+    """A record makes the flow crash: what it was raised from is a defect of the flow.
+
+    Parameters
+    ----------
+    stream, partition, offset
+        Where the record stands.
+    error
+        What escaped.
+    """
+
+    def __init__(self, stream: str, partition: int, offset: int, error: BaseException) -> None:
+        told = f"{type(error).__name__}: {error}".partition("\n")[0][:300]
+        super().__init__(
+            f"the record at offset {offset:,} of partition {partition} of {stream} makes the flow crash: {told}",
+            remedy="report it as a bug; a flow that keeps state sets the record aside after some such crashes",
+        )
+        self.position = stream, partition, offset
+
+
 class ClusterError(LabelpulseError):
     """A process of a cluster has ended, and so have the others."""
 
@@ -99,4 +120,5 @@ class ErrorCode(StrEnum):
     TIMESTAMP_FAR_FUTURE = "timestamp_far_future"
     TOO_MANY_CLASSES = "too_many_classes"
     LABEL_KIND_MISMATCH = "label_kind_mismatch"
+    POISON = "poison"
     LATE = "late"

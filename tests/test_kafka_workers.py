@@ -19,7 +19,7 @@ pytest_plugins = ["tests.support.broker"]
 
 @pytest.mark.kafka
 def test_any_number_of_workers_writes_the_same_rows_of_a_topic(broker, tmp_path):
-    """One, two and three workers, and a cluster that is killed and goes on with another number: all tables are alike."""
+    """One, two and three workers, and a cluster that is killed and goes on with another number: all alike."""
     records = list(simulate(SimulationSettings(events=12_000, annotators=40, projects=9, seed=17, bad_rate=0.01)))
     topic = broker.create_topic(partitions=PARTITIONS)
     produce(broker.bootstrap, topic, records)

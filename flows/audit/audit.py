@@ -14,7 +14,7 @@ from flows.audit.figures import store_figures, store_intervals
 from flows.audit.history import Rules
 from flows.audit.log import Log
 from flows.audit.recount import Account, Limits, Reader
-from schemas.errors import ConfigurationError
+from schemas.errors import ConfigurationError, ErrorCode
 
 THREADS = 2
 
@@ -93,7 +93,8 @@ def audit(
     stream = stream or log.stream
     generation, accounts = _accounts(client, stream)
     left_out = dict.fromkeys(_projects_of_other_generations(client), "it has a generation of its own")
-    reader = Reader(rules, limits, records_max=records_max, on_progress=on_progress)
+    quarantined = _quarantined(client, stream)
+    reader = Reader(rules, limits, records_max=records_max, on_progress=on_progress, quarantined=quarantined)
     recount = reader.read(log, accounts)
     left_out |= dict.fromkeys(sorted(recount.scattered), "it is in more than one partition: its order is not certain")
     for project in left_out:
@@ -135,6 +136,14 @@ def _accounts(client: Client, stream: str) -> tuple[int, dict[int, Account]]:
             remedy="name the log that the flow reads; --stream NAME if it lies elsewhere now",
         )
     return generation, accounts
+
+
+def _quarantined(client: Client, stream: str) -> list[tuple[int, int]]:
+    """Return partition and offset of the records that the flow has set aside, since they made it crash."""
+    query = (
+        "SELECT `partition`, `offset` FROM dead_letters WHERE error_code = {code:String} AND stream = {stream:String}"
+    )
+    return client.query(query, parameters={"code": str(ErrorCode.POISON), "stream": stream}).result_rows
 
 
 def _projects_of_other_generations(client: Client) -> list[str]:

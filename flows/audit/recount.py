@@ -1,7 +1,7 @@
 """Reads the log again, from the first record of the generation to the last one counted, and keeps what is in force."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,16 +94,25 @@ class Reader:
         Most records that are read: what is in force is held in memory, about 1.5 kB a record.
     on_progress
         Called now and then with the number of records read.
+    quarantined
+        Partition and offset of records that the flow has set aside as poison: it says so, and nothing else can.
     """
 
     def __init__(
-        self, rules: Rules, limits: Limits, *, records_max: int, on_progress: Callable[[int], None] = lambda _: None
+        self,
+        rules: Rules,
+        limits: Limits,
+        *,
+        records_max: int,
+        on_progress: Callable[[int], None] = lambda _: None,
+        quarantined: Collection[tuple[int, int]] = (),
     ) -> None:
         self.recount = Recount()
         self._rules = rules
         self._limits = limits
         self._records_max = records_max
         self._on_progress = on_progress
+        self._quarantined = frozenset(quarantined)
 
     def read(self, log: Log, accounts: dict[int, Account]) -> Recount:
         """Read what the flow has counted of each partition.
@@ -138,7 +147,7 @@ class Reader:
             self._on_progress(recount.records)
 
     def _outcome(self, partition: int, record: RawRecord) -> str:
-        if record.size > self._limits.record_bytes_max:
+        if record.size > self._limits.record_bytes_max or (partition, record.offset) in self._quarantined:
             return DEAD
         try:
             event = parse_event(record.payload)
