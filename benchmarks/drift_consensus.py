@@ -73,7 +73,7 @@ class Team:
         votes = [(str(own), self._weights[name]) for name, own in zip(team, answer, strict=True)]
         key = tuple((own, self._weights[name]) for name, own in zip(team, answer, strict=True))
         if key not in self._sure:
-            self._sure[key] = answers_of_others(votes, CLASSES)
+            self._sure[key] = answers_of_others(votes, range(len(votes)), CLASSES)
         return self._sure[key]
 
 

@@ -27,7 +27,8 @@ def test_what_others_answered_is_the_posterior_without_the_own_vote(classes):
     random = np.random.default_rng(classes)
     for _ in range(50):
         votes = [(int(random.integers(classes)), float(random.uniform(0.4, 0.97))) for _ in range(5)]
-        told = answers_of_others([(str(vote), vote_weight(accuracy, classes)) for vote, accuracy in votes], classes)
+        weighed = [(str(vote), vote_weight(accuracy, classes)) for vote, accuracy in votes]
+        told = answers_of_others(weighed, range(5), classes)
         for place, (answer, doubt) in enumerate(told):
             expected = posterior(votes[:place] + votes[place + 1 :], classes)
             voted = [vote for index, (vote, _) in enumerate(votes) if index != place]

@@ -20,7 +20,7 @@ def counts_of(rates: np.ndarray, judgements: int, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("strength", "mean"), [(20.0, 0.05), (50.0, 0.1), (200.0, 0.2)])
 def test_mean_and_strength_are_those_the_annotators_come_from(strength, mean):
-    """From the counts of 400 annotators the mean is found to a tenth, and the strength to a factor of three, up to its limit."""
+    """From counts of 400 annotators the mean is found to a tenth, the strength to a factor of 3, up to its limit."""
     rates = np.random.default_rng(1).beta(strength * mean, strength * (1 - mean), 400)
     found = learn_population(counts_of(rates, 500, 2), VAGUE)
     assert found is not None

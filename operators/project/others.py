@@ -49,6 +49,8 @@ def hold_against_others(
         Labels from before this time do not enter.
     """
     consensus = question.consensus
+    if len(item.labels) <= OTHERS_MIN:
+        return
     latest = {label.annotator_id: label for label in item.labels}
     if len(latest) <= OTHERS_MIN or consensus is None or consensus.classes is None:
         return
@@ -57,10 +59,9 @@ def hold_against_others(
         return
     known, usual = weights.of(question, consensus)
     votes = [(label.value, known.get(name, usual)) for name, label in latest.items()]
-    answers, labels = answers_of_others(votes, max(len(question.classes), 2)), list(latest.values())
-    noise = watch.noise_of(question.question_id)
-    for index in held:
-        answer, doubt = answers[index]
+    labels, noise = list(latest.values()), watch.noise_of(question.question_id)
+    answers = answers_of_others(votes, held, max(len(question.classes), 2))
+    for index, (answer, doubt) in zip(held, answers, strict=True):
         probability = noise.of(doubt)
         if probability <= NOISE_USABLE_MAX:
             labels[index].is_held = True

@@ -67,20 +67,24 @@ def vote_weight(accuracy: float, classes: int) -> float:
     return math.log(accuracy * (classes - 1) / (1.0 - accuracy))
 
 
-def answers_of_others(votes: Sequence[tuple[str, float]], classes: int) -> list[tuple[str, float]]:
-    """Return, for each vote, the answer that the other votes speak for, and the doubt that is left in [0, 1].
+def answers_of_others(
+    votes: Sequence[tuple[str, float]], places: Sequence[int], classes: int
+) -> list[tuple[str, float]]:
+    """Return, for some votes, the answer that the other votes speak for, and the doubt that is left in [0, 1].
 
     Parameters
     ----------
     votes
         Class and weight (see `vote_weight`) of one item's votes, one of each annotator.
+    places
+        Which votes are asked about.
     classes
         Number of classes that could have been answered, ≥ 2.
 
     Examples
     --------
     >>> votes = [("cat", 2.0), ("cat", 2.0), ("dog", 2.0)]
-    >>> [(answer, round(doubt, 3)) for answer, doubt in answers_of_others(votes, 2)]
+    >>> [(answer, round(doubt, 3)) for answer, doubt in answers_of_others(votes, [0, 1, 2], 2)]
     [('cat', 0.5), ('cat', 0.5), ('cat', 0.018)]
     """
     scores: dict[str, float] = {}
@@ -88,7 +92,7 @@ def answers_of_others(votes: Sequence[tuple[str, float]], classes: int) -> list[
     for label_class, weight in votes:
         scores[label_class] = scores.get(label_class, 0.0) + weight
         counts[label_class] = counts.get(label_class, 0) + 1
-    return [_without(scores, counts, label_class, weight, classes) for label_class, weight in votes]
+    return [_without(scores, counts, *votes[place], classes) for place in places]
 
 
 def _without(
