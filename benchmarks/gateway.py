@@ -1,6 +1,10 @@
 """Speed of the gateway, beside a bare ASGI endpoint that only parses JSON on the same server.
 
 ``python -m benchmarks.gateway [--quick] [--kafka] [--json FILE]``; needs wrk (Debian's package of that name).
+
+All servers are up at once and take turns, a few seconds each: whatever else the machine does meets all of them alike,
+and shares of the bare endpoint are taken within a turn. Servers have one core and wrk another; the disk's interrupts, and
+Kafka's broker, have no core of their own.
 """
 
 import argparse
@@ -11,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -23,9 +27,9 @@ from benchmarks.measure import machine
 BARE, BARE_MSGSPEC, SPOOL, KAFKA = "bare", "bare_msgspec", "gateway_spool", "gateway_kafka"
 PAYLOAD = Path("tests/payloads/label-studio/002_ANNOTATION_CREATED__choices_single.json")
 PATH = "/v1/ingest/label-studio"
-SECONDS, SECONDS_QUICK, WARM_UP_SECONDS = 10, 2, 1
-ROUNDS, ROUNDS_QUICK = 3, 2
-CONNECTIONS = 32
+SECONDS, SECONDS_QUICK, WARM_UP_SECONDS = 3, 1, 1
+ROUNDS, ROUNDS_QUICK = 7, 2
+CONNECTIONS = (32, 64, 128)
 RATE_TARGET, P99_TARGET_MS, SHARE_TARGET = 2_000.0, 50.0, 0.5
 
 SCRIPT = """
@@ -52,16 +56,16 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one round of requests came to.
+    """What one turn of requests came to.
 
     Parameters
     ----------
     requests_per_second
-        As the sender saw it; the server has one core of its own where the machine has two.
+        As the sender saw it, by the clock on the wall.
     requests_per_cpu_second
         Per second of the server's CPU time, in all of its threads: what a core gives that does nothing else.
     p50_ms, p99_ms, max_ms
-        Time to answer with 32 connections that each send the next request at once.
+        Time to answer where each connection sends the next request at once.
     failed
         Requests that were not answered, or not with 2xx.
     """
@@ -83,25 +87,28 @@ def main() -> int:
         return 1
     seconds = SECONDS_QUICK if arguments.quick else SECONDS
     rounds = ROUNDS_QUICK if arguments.quick else ROUNDS
-    loads: dict[str, list[Load]] = {}
     with tempfile.TemporaryDirectory(prefix="labelpulse-gateway-") as folder:
         body = _write_inputs(Path(folder), with_gold=arguments.gold)
-        with _parts(Path(folder), with_kafka=arguments.kafka) as parts:
-            for _ in range(rounds):
-                for name, start in parts.items():
-                    with start() as server:
-                        loads.setdefault(name, []).append(_load(server, Path(folder), seconds))
+        with _parts(Path(folder), with_kafka=arguments.kafka) as parts, ExitStack() as running:
+            servers = {name: running.enter_context(start()) for name, start in parts.items()}
+            for server in servers.values():
+                _wrk(server, Path(folder), WARM_UP_SECONDS, CONNECTIONS[0])
+            loads = {count: _turns(servers, Path(folder), rounds, seconds, count) for count in CONNECTIONS}
     payload = {"file": str(PAYLOAD), "bytes": body, "events": 1 + arguments.gold}
     document = _document(loads, payload=payload, seconds=seconds)
     _print(document)
     if arguments.json:
         arguments.json.write_text(json.dumps(document, indent=2) + "\n")
-    return int(any(load.failed for part in loads.values() for load in part))
+    return int(any(load.failed for parts in loads.values() for part in parts.values() for load in part))
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="two rounds of 2 s in place of three of 10 s")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{ROUNDS_QUICK} turns of {SECONDS_QUICK} s each in place of {ROUNDS} of {SECONDS} s",
+    )
     parser.add_argument("--kafka", action="store_true", help="measure with a real Kafka, too (Java 17 and Maven)")
     parser.add_argument(
         "--gold", action="store_true", help="leave the known answer in the payload: two events in place of one"
@@ -158,10 +165,19 @@ def _cores() -> tuple[int | None, int | None]:
     return (cores[0], cores[1]) if len(cores) > 1 else (None, None)
 
 
-def _load(server: Server, folder: Path, seconds: int) -> Load:
-    _wrk(server, folder, WARM_UP_SECONDS)
+def _turns(
+    servers: dict[str, Server], folder: Path, rounds: int, seconds: int, connections: int
+) -> dict[str, list[Load]]:
+    loads: dict[str, list[Load]] = {name: [] for name in servers}
+    for _ in range(rounds):
+        for name, server in servers.items():
+            loads[name].append(_load(server, folder, seconds, connections))
+    return loads
+
+
+def _load(server: Server, folder: Path, seconds: int, connections: int) -> Load:
     before = server.cpu_seconds()
-    told = _wrk(server, folder, seconds)
+    told = _wrk(server, folder, seconds, connections)
     cpu_seconds = server.cpu_seconds() - before
     return Load(
         requests_per_second=told["requests"] / told["seconds"],
@@ -173,8 +189,8 @@ def _load(server: Server, folder: Path, seconds: int) -> Load:
     )
 
 
-def _wrk(server: Server, folder: Path, seconds: int) -> dict[str, Any]:
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(folder / "load.lua"), server.url + PATH]
+def _wrk(server: Server, folder: Path, seconds: int, connections: int) -> dict[str, Any]:
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(folder / "load.lua"), server.url + PATH]
     _, core = _cores()
     if core is not None:
         command = ["taskset", "--cpu-list", str(core), *command]
@@ -183,46 +199,44 @@ def _wrk(server: Server, folder: Path, seconds: int) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _document(loads: dict[str, list[Load]], *, payload: dict[str, Any], seconds: int) -> dict[str, Any]:
-    bare = loads[BARE]
+def _document(loads: dict[int, dict[str, list[Load]]], *, payload: dict[str, Any], seconds: int) -> dict[str, Any]:
     return {
         "benchmark": "gateway",
         "machine": machine(),
         "payload": payload,
         "seconds": seconds,
-        "connections": CONNECTIONS,
-        "rounds": len(bare),
-        "parts": {
-            name: {
-                **{figure: median(getattr(load, figure) for load in rounds) for figure in Load.__dataclass_fields__},
-                "share_of_bare": median(
-                    load.requests_per_second / other.requests_per_second
-                    for load, other in zip(rounds, bare, strict=True)
-                ),
-                "share_of_bare_by_cpu": median(
-                    load.requests_per_cpu_second / other.requests_per_cpu_second
-                    for load, other in zip(rounds, bare, strict=True)
-                ),
-                "rounds": [asdict(load) for load in rounds],
-            }
-            for name, rounds in loads.items()
+        "rounds": len(loads[CONNECTIONS[0]][BARE]),
+        "connections": {
+            str(count): {name: _figures(turns, parts[BARE]) for name, turns in parts.items()}
+            for count, parts in loads.items()
         },
     }
 
 
+def _figures(turns: list[Load], bare: list[Load]) -> dict[str, Any]:
+    pairs = list(zip(turns, bare, strict=True))
+    return {
+        **{figure: median(getattr(load, figure) for load in turns) for figure in Load.__dataclass_fields__},
+        "share_of_bare": median(load.requests_per_second / other.requests_per_second for load, other in pairs),
+        "share_of_bare_by_cpu": median(
+            load.requests_per_cpu_second / other.requests_per_cpu_second for load, other in pairs
+        ),
+        "turns": [asdict(load) for load in turns],
+    }
+
+
 def _print(document: dict[str, Any]) -> None:
-    of = document["machine"]
+    of, payload = document["machine"], document["payload"]
     print(f"{of['processor']}, {of['cores']} cores, Python {of['python']}, load average {of['load_average']}")
-    payload = document["payload"]
     print(f"{payload['file']}: {payload['bytes']:,} bytes, {payload['events']} event(s); "
-          f"{document['connections']} connections; medians of {document['rounds']} rounds of {document['seconds']} s\n"
-          )  # fmt: skip
-    print(f"{'':16}{'requests/s':>12}{'/CPU second':>13}{'p50 ms':>9}{'p99 ms':>9}{'max ms':>9}"
-          f"{'of bare':>10}{'by CPU':>9}{'failed':>8}")  # fmt: skip
-    for name, part in document["parts"].items():
-        print(f"{name:16}{part['requests_per_second']:12,.0f}{part['requests_per_cpu_second']:13,.0f}"
-              f"{part['p50_ms']:9.2f}{part['p99_ms']:9.2f}{part['max_ms']:9.1f}"
-              f"{part['share_of_bare']:10.2f}{part['share_of_bare_by_cpu']:9.2f}{part['failed']:8.0f}")  # fmt: skip
+          f"medians of {document['rounds']} turns of {document['seconds']} s")  # fmt: skip
+    for connections, parts in document["connections"].items():
+        print(f"\n{connections + ' connections':16}{'requests/s':>12}{'/CPU second':>13}{'p50 ms':>9}{'p99 ms':>9}"
+              f"{'max ms':>9}{'of bare':>10}{'by CPU':>9}{'failed':>8}")  # fmt: skip
+        for name, part in parts.items():
+            print(f"{name:16}{part['requests_per_second']:12,.0f}{part['requests_per_cpu_second']:13,.0f}"
+                  f"{part['p50_ms']:9.2f}{part['p99_ms']:9.2f}{part['max_ms']:9.1f}"
+                  f"{part['share_of_bare']:10.2f}{part['share_of_bare_by_cpu']:9.2f}{part['failed']:8.0f}")  # fmt: skip
     print(f"\ntargets: {RATE_TARGET:,.0f} requests/s a core, p99 under {P99_TARGET_MS:g} ms, "
           f"{SHARE_TARGET:g} of the bare endpoint's rate")  # fmt: skip
 
