@@ -3,8 +3,8 @@
 ``python -m benchmarks.gateway [--quick] [--kafka] [--json FILE]``; needs wrk (Debian's package of that name).
 
 All servers are up at once and take turns, a few seconds each: whatever else the machine does meets all of them alike,
-and shares of the bare endpoint are taken within a turn. Servers have one core and wrk another; the disk's interrupts, and
-Kafka's broker, have no core of their own.
+and shares of the bare endpoint are taken within a turn. Servers have one core and wrk another; the disk's interrupts,
+and Kafka's broker, have no core of their own.
 """
 
 import argparse

@@ -120,6 +120,8 @@ def export_events(
         outcomes = _from_version_1(emitter, body, questions)
     elif type(responses) is dict:
         outcomes = _from_client_export(emitter, body, responses, questions)
+    elif _is_feedback(responses):
+        outcomes = _from_client_export(emitter, body, _by_question(responses, questions), questions)
     elif "responses" in body or "fields" in body:
         outcomes = [
             outcome
@@ -242,6 +244,23 @@ def _flat_responses(record: Json) -> dict[str, list[Json]] | None:
     return responses or None
 
 
+def _is_feedback(responses: object) -> bool:
+    """Return whether responses are those of a feedback data set of version 1, which have neither ids nor times."""
+    return type(responses) is list and any(type(part) is dict and part.get("id") is None for part in responses)
+
+
+def _by_question(responses: list[Json], questions: Questions) -> dict[str, list[Json]]:
+    """Return responses that hold a person's answers as answers that name their person."""
+    found: dict[str, list[Json]] = {}
+    for response in objects_in({"responses": responses}, "responses", "record"):
+        values = object_in(response, "values", "responses[]")
+        given = {key: response.get(key) for key in ("user_id", "status")}
+        for name in values or questions or [SKIPPED_QUESTION]:
+            value = object_in(values, name, "values").get("value")
+            found.setdefault(name, []).append({**given, "value": value})
+    return found
+
+
 def _from_version_1(emitter: Emitter, record: Json, questions: Questions) -> list[Outcome]:
     """Return the events of a record of Argilla's version 1: its one annotation, by its agent."""
     item_id = identifier_in(record, "id", "record")
@@ -279,7 +298,10 @@ def _from_client_export(emitter: Emitter, record: Json, responses: Json, questio
     for name, given in responses.items():
         for response in objects_in({"responses": given}, "responses", name):
             status = response.get("status")
-            user_id = identifier_in(response, "user_id", "responses[]")
+            user = response.get("user_id")
+            if user is None and emitter.settings.annotator_id is None:
+                return [Refusal(RefusalReason.NO_ANNOTATOR, f"{name}: a response that does not say whose it is")]
+            user_id = identifier(emitter.settings.annotator_id if user is None else user, "responses[].user_id")
             if status == "discarded":
                 skipped.setdefault(user_id, []).append(name)
             elif status in (None, "submitted"):
@@ -287,7 +309,7 @@ def _from_client_export(emitter: Emitter, record: Json, responses: Json, questio
     if not by_user and not skipped:
         return []
     item_id = _item_id(record)
-    server_id = identifier(first_of(record, "_server_id", "id"), "record._server_id")
+    server_id = identifier(first_of(record, "_server_id", "id", "external_id"), "record._server_id")
     try:
         at = emitter.time_or_default(None)
     except RefusedError as error:

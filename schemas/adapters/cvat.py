@@ -95,6 +95,11 @@ def export_events(
             return _Job(body, received_at, settings).outcomes()
     except RefusedError as error:
         return [error.refusal]
+    if "items" in body and "categories" in body:
+        detail = (
+            "Datumaro's form names no annotator; convert the job from the API, or COCO with the setting annotator_id"
+        )
+        return [Refusal(RefusalReason.NO_ANNOTATOR, detail)]
     if "shapes" in body and "tags" in body:
         return [Refusal(RefusalReason.NO_ANNOTATOR, "annotations without their job; convert them together")]
     raise AdapterError(ErrorCode.MISSING_FIELD, "record.job: missing")

@@ -1,6 +1,7 @@
 """Label Studio's results: what an annotator did with each control, made into one answer a control."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from schemas.adapters import answers
@@ -99,13 +100,18 @@ def _read_regions(kind: str, results: list[Result], values: list[Result]) -> Lab
         for label in _region_labels(kind, result, value)
     ]
     classes = [label for label, _, _ in regions]
-    if not all(map(_UNSUPPORTED_GEOMETRY.isdisjoint, values)):
+    if not all(map(_UNSUPPORTED_GEOMETRY.isdisjoint, values)) or any(map(_is_point, values)):
         raise RefusedError(RefusalReason.UNSUPPORTED_LABEL, f"no kind of label holds the shapes of {kind}", classes)
     if any(number_of(value.get("rotation") or 0) % 360 for value in values):
         raise RefusedError(RefusalReason.ROTATED_BOX, "a box is rotated", classes)
     if "width" in values[0]:
         return answers.boxes(_box(value, label) for label, _, value in regions)
     return answers.spans((label, *_offsets(result, value)) for label, result, value in regions)
+
+
+def _is_point(value: Result) -> bool:
+    """Return whether a region is a key point, whose only extent is the width that it is shown with."""
+    return "x" in value and "height" not in value
 
 
 def _region_labels(kind: str, result: Result, value: Result) -> list[Any]:
@@ -146,9 +152,13 @@ def _moment_ms(stamp: object) -> int:
     except RefusedError:
         pass
     try:
-        return time_of(stamp, "value.start") // MICROSECONDS_PER_MILLISECOND
-    except AdapterError as error:
-        raise RefusedError(RefusalReason.LABEL_INVALID, error.detail) from None
+        # Series are written in any precision: days and minutes as well.
+        return (
+            time_of(datetime.fromisoformat(text_of(stamp, "value.end")).isoformat(), "value.start")
+            // MICROSECONDS_PER_MILLISECOND
+        )
+    except (AdapterError, ValueError):
+        raise RefusedError(RefusalReason.LABEL_INVALID, f"value.start: no timestamp: {ascii(stamp)[:40]}") from None
 
 
 def _paragraph_offsets(value: Result) -> tuple[int, int]:

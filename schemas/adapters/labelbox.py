@@ -46,6 +46,8 @@ EVENT_HEADER = "x-labelbox-event"
 LABEL_CHARACTERS_MAX = 5_000_000
 DECISIONS = {"approve": "accept", "approved": "accept", "reject": "reject", "rejected": "reject"}
 
+_FRAMES = frozenset({"frames", "segments"})
+
 Json = dict[str, Any]
 
 
@@ -214,7 +216,10 @@ def _label(
         return emitter.skipped(submission, list(emitter.settings.questions) or [SKIPPED_QUESTION])
     if "annotations" not in label:
         return [Refusal(RefusalReason.NO_LABEL, f"label {label_id}: exported without its annotations")]
-    found = _annotations(object_in(label, "annotations", "label"), image, emitter.settings)
+    annotations = object_in(label, "annotations", "label")
+    found = _annotations(annotations, image, emitter.settings)
+    if not _FRAMES.isdisjoint(annotations):
+        found.append(("frames", Refusal(RefusalReason.UNSUPPORTED_LABEL, "no kind of label holds what frames show")))
     outcomes = emitter.submitted(submission, found)
     if not outcomes:
         return [Refusal(RefusalReason.NO_LABEL, f"label {label_id}: answers no question")]

@@ -125,6 +125,8 @@ def _answers(task: Json, answer: str, settings: AdapterSettings) -> list[Answer]
     questions: it answers only that the task was rejected.
     """
     view = task.get("view_id") if task.get("_view_id") == "review" else task.get("_view_id")
+    if type(task.get("accept")) is dict:  # of two that are compared, the better one by what is known before
+        return [(ANSWER_QUESTION, answers.categorical(answer))]
     if view not in MANUAL_VIEWS and "accept" not in task and (view is not None or "label" in task):
         name = bounded_identifier(task["label"], "task.label") if "label" in task else ANSWER_QUESTION
         return [(name, answers.categorical(answer))]

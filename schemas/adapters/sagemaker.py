@@ -63,8 +63,8 @@ def export_events(
     Parameters
     ----------
     record
-        A line of an output manifest; an object of a consolidation request or response (or the list of them); or a file
-        of workers' responses, whose item is the setting ``item_id``.
+        A line of an output manifest; an object of a consolidation request or response (or the list of them); a file
+        of workers' responses, whose item is the setting ``item_id``; or an output of a human loop of Augmented AI.
     received_at, settings
         As for the adapters of other tools. Annotations in consolidation requests may tell no time: ``occurred_at`` is
         taken for it.
@@ -83,6 +83,8 @@ def _record(record: object, received_at: str | None, settings: AdapterSettings) 
     body = object_of(record, "record")
     if "datasetObjectId" in body:
         return _dataset_object(body, received_at, settings)
+    if "humanAnswers" in body:
+        return _human_loop(body, received_at, settings)
     if "answers" in body and "source" not in body and "source-ref" not in body:
         return _worker_responses(body, received_at, settings)
     if "source" in body or "source-ref" in body:
@@ -118,6 +120,17 @@ def _worker_responses(body: Json, received_at: str | None, settings: AdapterSett
     emitter = Emitter(TOOL, None, received_at, settings)
     return _from_workers(emitter, settings.item_id, objects_in(body, "answers", "record")) or [
         Refusal(RefusalReason.NO_LABEL, "workers' responses: there are none")
+    ]
+
+
+def _human_loop(body: Json, received_at: str | None, settings: AdapterSettings) -> list[Outcome]:
+    """Return the events of an output of Augmented AI: its loop is the item, its flow definition the project."""
+    flow = body.get("flowDefinitionArn")
+    native = None if flow is None else bounded_identifier(text_of(flow, "flowDefinitionArn").rpartition("/")[2], "flow")
+    item_id = bounded_identifier(body.get("humanLoopName"), "humanLoopName")
+    emitter = Emitter(TOOL, native, received_at, settings)
+    return _from_workers(emitter, item_id, objects_in(body, "humanAnswers", "record")) or [
+        Refusal(RefusalReason.NO_LABEL, f"loop {item_id}: nobody answered")
     ]
 
 

@@ -79,14 +79,15 @@ def webhook_events(
 def export_events(
     record: object, *, received_at: str | None = None, settings: AdapterSettings = DEFAULTS
 ) -> list[Outcome]:
-    """Return the events of one assignment, of one task with known solutions, or of one row of the table of results.
+    """Return the events of an assignment, a task with known solutions, an aggregated solution, or a row of the results.
 
     Parameters
     ----------
     record
-        The assignment, task or row, parsed.
+        The assignment, task, solution or row, parsed.
     received_at, settings
-        See `webhook_events`. Rows name no pool: it is the setting ``project_id``.
+        See `webhook_events`. Rows name no pool: it is the setting ``project_id``. Aggregated solutions tell no time:
+        ``occurred_at`` is taken for it.
 
     Raises
     ------
@@ -98,6 +99,8 @@ def export_events(
         return _assignment(body, received_at, settings)
     if "ASSIGNMENT:assignment_id" in body:
         return _row(body, received_at, settings)
+    if "output_values" in body and "task_id" in body:
+        return _aggregated(body, received_at, settings)
     if "input_values" in body:
         emitter = Emitter(TOOL, _pool(body, "task"), received_at, settings)
         gold = _known_solutions(emitter, body)
@@ -113,9 +116,19 @@ def _notification(payload: object, received_at: str | None, settings: AdapterSet
     if kind != "DYNAMIC_OVERLAP_COMPLETED" or "webhook_url" in body:
         where = RefusalReason.LABEL_ELSEWHERE if "assignment_id" in body else RefusalReason.NO_LABEL
         return [Refusal(where, f"{kind}: holds no answers; convert the assignments that the API gives")]
+    member(body, "event_time", "payload")
+    return _aggregated(body, received_at, settings)
+
+
+def _aggregated(body: Json, received_at: str | None, settings: AdapterSettings) -> list[Outcome]:
+    """Return the answer that a task's overlap settled on."""
     task_id = identifier_in(body, "task_id", "payload")
-    at = time_of(member(body, "event_time", "payload"), "event_time")
     emitter = Emitter(TOOL, _pool(body, "payload"), received_at, settings)
+    stamp = body.get("event_time")
+    try:
+        at = emitter.time_or_default(None if stamp is None else time_of(stamp, "event_time"))
+    except RefusedError as error:
+        return [error.refusal]
     submission = Submission(
         annotation_id=digest("a", emitter.project_id, task_id, AGGREGATE_ANNOTATOR),
         item_id=task_id,
@@ -126,7 +139,9 @@ def _notification(payload: object, received_at: str | None, settings: AdapterSet
         step=AGGREGATE_STEP,
     )
     found = _answers(object_in(body, "output_values", "payload"), settings)
-    return emitter.submitted(submission, found) or [Refusal(RefusalReason.NO_LABEL, f"{kind}: has no output_values")]
+    return emitter.submitted(submission, found) or [
+        Refusal(RefusalReason.NO_LABEL, f"task {task_id}: has no output_values")
+    ]
 
 
 # Assignments
