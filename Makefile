@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint lock kafka bench wheel clean
+.PHONY: help setup run test lint lock kafka bench soak chaos wheel clean
 
 PYTHON ?= python3.12 python3.11 python3 python
 ARGS ?=
@@ -85,6 +85,12 @@ kafka: $(STAMP)  ## Start a one-node Apache Kafka on loopback (needs Java 17 and
 
 bench: $(STAMP)  ## Measure the throughput: make bench ARGS=--quick
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+soak: $(STAMP)  ## Simulate histories full of faults, and check the invariants: make soak ARGS='--minutes 240'
+	@$(BIN)/python -m tests.soak $(ARGS)
+
+chaos: $(STAMP)  ## Kill the flow on a real Kafka again and again, then audit: make chaos ARGS='--kills 100'
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 wheel: $(STAMP)  ## Build the wheel into dist/
 	@$(BIN)/python -m build --wheel --no-isolation

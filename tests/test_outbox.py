@@ -47,6 +47,17 @@ def test_a_condition_that_fires_again_is_a_new_alert(bench: Bench) -> None:
     assert bench.send_all() == [f"{second.alert_id}_firing"]
 
 
+def test_one_record_may_end_an_alert_and_raise_the_next(bench: Bench) -> None:
+    """A record that resolves a rule and lets it fire again tells both, under one sequence; a repeat of it is known."""
+    first, again = alert_of(5), alert_of(9)
+    bench.take(first)
+    assert bench.take(resolved(first, sequence=9), again) == {"ops"}
+    sent = [f"{first.alert_id}_firing", f"{first.alert_id}_resolved", f"{again.alert_id}_firing"]
+    assert bench.send_all() == sent
+    assert bench.take(first, resolved(first, sequence=9), again) == set()
+    assert bench.send_all() == []
+
+
 def test_more_evidence_for_what_fires_already_is_no_news(bench: Bench) -> None:
     """A firing row of a known alert with a higher sequence is not sent, and its resolution still is."""
     first = alert_of(5)

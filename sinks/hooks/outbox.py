@@ -1,8 +1,8 @@
 """Takes alerts into the outbox: each once, decided at that moment whether it is to be delivered, and to which hooks.
 
-An alert is new if its sequence is higher than any seen for its fingerprint. These marks are never rolled back, so what
-the flow writes again after a crash, or when a log is read again, is known here. It is the only place that looks at the
-time of day: what the flow says never depends on it.
+An alert is new if its sequence is higher than any seen for its fingerprint, or is that of the same record under another
+id. These marks are never rolled back, so what the flow writes again after a crash, or when a log is read again, is known
+here. It is the only place that looks at the time of day: what the flow says never depends on it.
 """
 
 import sqlite3
@@ -119,14 +119,24 @@ class Outbox:
         return {name for (name,) in self._connection.execute("SELECT name FROM hooks WHERE disabled_at IS NOT NULL")}
 
     def _is_new(self, alert: Alert, now: int) -> bool:
-        """Return whether a higher sequence was never seen for the fingerprint, and note it."""
+        """Return whether so high a sequence was never seen for the fingerprint, and note it.
+
+        One record may end an alert and raise the next one of the same fingerprint, under one sequence.
+        """
         before = self._connection.total_changes
         self._connection.execute(
             "INSERT INTO marks VALUES (?, ?, ?) ON CONFLICT (fingerprint) DO UPDATE SET"
             " sequence = excluded.sequence, seen_at = excluded.seen_at WHERE excluded.sequence > sequence",
             (alert.fingerprint, alert.sequence, now),
         )
-        return self._connection.total_changes > before
+        if self._connection.total_changes > before or alert.state != AlertState.FIRING:
+            return self._connection.total_changes > before
+        found = self._connection.execute(
+            "SELECT 1 FROM marks WHERE fingerprint = ? AND sequence = ?"
+            " AND NOT EXISTS (SELECT 1 FROM alerts WHERE alert_id = ? AND sequence = ?)",
+            (alert.fingerprint, alert.sequence, alert.alert_id, alert.sequence),
+        )
+        return found.fetchone() is not None
 
     def _take(self, alert: Alert, now: int, disabled: set[str]) -> Iterable[str]:
         if alert.state == AlertState.FIRING and self._is_known(alert):
