@@ -51,11 +51,9 @@ class SimulatedEngine:
         Decides what is next.
     step
         Called ahead of each thing that is done; may raise, which is a crash.
-    drain
-        Whether the sources have been asked to end.
     on_commit
         Told the source's states when an epoch has become durable.
-    events_per_epoch
+    batches_per_epoch
         About how many batches an epoch has.
     """
 
@@ -97,9 +95,9 @@ class SimulatedEngine:
             self._run_epoch()
         self.close()
 
-    def close(self) -> None:
-        """Close sources and sinks, as at an end or after an exception."""
-        for slot in (*self._slots.values(), *self._sink_slots.values()):
+    def close(self, *, in_order: bool = True) -> None:
+        """Close sources and sinks, as at an end or after an exception; or sources alone, as the system would."""
+        for slot in (*self._slots.values(), *(self._sink_slots.values() if in_order else ())):
             slot.close()
 
     def _open(self) -> None:

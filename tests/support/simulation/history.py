@@ -59,6 +59,8 @@ class History:
         Number of a partition → its records, in order; offsets may leave gaps.
     partitions_at_first
         The other partitions appear once the flow runs.
+    turn_share
+        Chance at each step that another thread has a turn, though nobody waits for it.
     executions_max
         After so many the faults end, and the log is read to its end.
     """
@@ -76,8 +78,9 @@ class History:
     fold: FoldSettings
     decode: DecodeSettings
     faults: Faults
+    turn_share: float
     executions_max: int
-    events_per_epoch: int
+    batches_per_epoch: int
 
     @property
     def events(self) -> int:
@@ -119,8 +122,9 @@ def history_of(seed: int, *, events: int = EVENTS) -> History:
         fold=_fold_settings(rng),
         decode=replace(DECODE_SETTINGS, shards=rng.randrange(1, 5)),
         faults=_faults(rng),
+        turn_share=rng.choice((0.0, 0.05, 0.3)),
         executions_max=rng.randrange(1, 6),
-        events_per_epoch=rng.choice((3, 10, 30)),
+        batches_per_epoch=rng.choice((3, 10, 30)),
     )
 
 

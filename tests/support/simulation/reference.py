@@ -51,9 +51,7 @@ class Reference:
     def require_written(self, table: str, versions: Mapping[Row, int], next_offsets: Mapping[int, int]) -> None:
         """Raise unless a table holds all that the log up to these offsets gives, or what is newer."""
         partitions = self._partitions[table]
-        limits = {
-            number: row_version(generation=self._generation, offset=offset) for number, offset in next_offsets.items()
-        }
+        limits = self._limits(next_offsets)
         for key, rows in self._rows[table].items():
             limit = limits.get(partitions[key], 0)
             due = [version for version in rows if version < limit]
@@ -62,30 +60,32 @@ class Reference:
 
     def require_balance(self, next_offsets: Mapping[int, int]) -> None:
         """Raise unless the accounts of the log up to these offsets balance."""
-        limits = {
-            number: row_version(generation=self._generation, offset=offset) for number, offset in next_offsets.items()
-        }
-        partition = PROGRESS.columns.index("partition")
-        due = {
-            key: [row for version, row in rows.items() if version < limits.get(key[partition], 0)]
-            for key, rows in self._rows[PROGRESS.name].items()
-        }
-        require_balance({key: rows[-1] for key, rows in due.items() if rows})
+        require_balance(dict(self._until(PROGRESS.name, next_offsets)))
 
     def in_force(self, table: str) -> dict[Row, Row]:
         """Return the last version of each row."""
         return {key: rows[max(rows)] for key, rows in self._rows[table].items()}
 
-    def letters(self) -> set[bytes]:
-        """Return the keys of the messages about refused records."""
-        return {":".join(map(str, key)).encode() for key in self._rows[DEAD_LETTERS.name]}
+    def letters(self, next_offsets: Mapping[int, int]) -> set[bytes]:
+        """Return the keys of the messages about refused records up to these offsets."""
+        return {":".join(map(str, key)).encode() for key, _ in self._until(DEAD_LETTERS.name, next_offsets)}
 
-    def alerts_told(self) -> set[tuple[str, str]]:
-        """Return id and kind of what a receiver is told: each firing, and the end of it."""
+    def alerts_told(self, next_offsets: Mapping[int, int]) -> set[tuple[str, str]]:
+        """Return id and kind of what a receiver is told: each firing, and the end of it, up to these offsets."""
         columns = TABLES[ALERTS_NAME].columns
         state, alert_id = columns.index("state"), columns.index("alert_id")
-        rows = [row for versions in self._rows[ALERTS_NAME].values() for row in versions.values() if not row[-1]]
+        rows = [row for _, row in self._until(ALERTS_NAME, next_offsets) if not row[-1]]
         return {(row[alert_id], "firing" if row[state] == AlertState.FIRING else "resolved") for row in rows}
+
+    def _until(self, table: str, next_offsets: Mapping[int, int]) -> Iterator[tuple[Row, Row]]:
+        """Yield key and row of all versions of a table up to these offsets."""
+        limits = self._limits(next_offsets)
+        for key, rows in self._rows[table].items():
+            limit = limits.get(self._partitions[table][key], 0)
+            yield from ((key, row) for version, row in rows.items() if version < limit)
+
+    def _limits(self, next_offsets: Mapping[int, int]) -> dict[int, int]:
+        return {number: row_version(generation=self._generation, offset=each) for number, each in next_offsets.items()}
 
 
 def require_balance(progress: Mapping[Row, Row]) -> None:
