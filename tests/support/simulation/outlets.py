@@ -114,6 +114,8 @@ def writer_of(history: History, client: Any, clock: Callable[[], float]) -> RowW
         flush_seconds=history.flush_seconds,
         flush_rows=history.flush_rows,
         buffer_rows_max=history.buffer_rows_max,
+        retry_seconds=0.001,
+        retry_seconds_max=0.01,
         clock=clock,
     )
 
