@@ -14,6 +14,7 @@ from bytewax.testing import cluster_main
 
 from flows.dataflow import build_dataflow
 from flows.sources.slots import SlotContext
+from schemas.errors import LabelpulseError
 from schemas.rows import PROGRESS, TABLES
 from sinks.clickhouse.sink import ClickHouseSink
 from sinks.hooks.intake import Intake
@@ -73,7 +74,7 @@ class World:
             try:
                 if self._run(is_last=number >= self._history.executions_max):
                     break
-            except BytewaxRuntimeError:
+            except (BytewaxRuntimeError, LabelpulseError):  # the engine wraps what was raised, or not
                 assert number < self._history.executions_max, "nothing may fail any more"
         self._check()
 
