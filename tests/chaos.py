@@ -217,6 +217,7 @@ class Chaos:
 def main() -> int:
     """Run once; return the exit code."""
     arguments = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that nothing is left behind
     try:
         with tempfile.TemporaryDirectory(prefix="labelpulse-chaos-", ignore_cleanup_errors=True) as scratch:
             folder = Path(scratch)

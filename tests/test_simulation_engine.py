@@ -13,6 +13,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import cluster_main
 
 from flows.dataflow import build_dataflow
+from flows.guard import Guard
 from flows.sources.slots import SlotContext
 from schemas.errors import LabelpulseError
 from schemas.rows import PROGRESS, TABLES
@@ -126,6 +127,7 @@ class World:
             decode_settings=history.decode,
             fold_settings=history.fold,
             observe=observe,
+            guard=Guard(),
         )
 
     def _open_writer(self, client: Any) -> Any:

@@ -13,6 +13,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.testing import TestingSink, TestingSource
 
 from flows.dataflow import FLOW_ID, build_dataflow
+from flows.guard import Guard
 from flows.sources.slots import SlotContext
 from schemas.errors import LabelpulseError
 from schemas.rows import PROGRESS, TABLES
@@ -238,13 +239,16 @@ class World:
 
 def _flow_of(history: History) -> Dataflow:
     """Return the flow; its sources and sinks are put in their place by the engine."""
-    sinks: dict[str, Any] = {"clickhouse": TestingSink([]), "dead_letter_topic": TestingSink([])}
+    nowhere: Any = TestingSink([])
+    sinks = dict.fromkeys(("clickhouse", "dead_letter_topic"), nowhere)
     if history.fold.policy is not None:
-        sinks["alerts"] = TestingSink([])
+        sinks["alerts"] = nowhere
+    nothing: Any = TestingSource([])
     return build_dataflow(
-        source=TestingSource([]),
+        source=nothing,
         sinks=sinks,
         decode_settings=history.decode,
         fold_settings=history.fold,
         observe=lambda rows: rows,
+        guard=Guard(),
     )
