@@ -30,7 +30,7 @@ from tests.support.kafka.node import Broker, running_broker
 
 PARTITIONS = 6
 WORKERS_MAX = 3
-RECOVER_SECONDS_MAX = 120.0
+RECOVER_SECONDS_MAX = 300.0
 CATCH_UP_SECONDS_MAX = 600.0
 POLL_SECONDS = 0.05
 POLICY = """
@@ -60,6 +60,7 @@ class Chaos:
 
     def __init__(self, arguments: argparse.Namespace, broker: Broker, database: BadDatabase, folder: Path) -> None:
         self._kills = arguments.kills
+        self._blows_until = time.monotonic() + 60 * arguments.minutes
         self._rng = random.Random(arguments.seed)
         self._broker = broker
         self._database = database
@@ -89,7 +90,8 @@ class Chaos:
             self._start()
             self._await_news(0)
             for number in range(self._kills):
-                self._one_blow(number)
+                if time.monotonic() < self._blows_until:
+                    self._one_blow(number)
             self._tell("calm: catching up")
             self._database.calm()
             self._events.stop()
@@ -233,6 +235,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Kills, outages, and then an audit.")
     parser.add_argument("--kills", type=int, default=100, help="blows to deal (default 100)")
+    parser.add_argument("--minutes", type=float, default=120.0, help="deal no more of them after so long (default 120)")
     parser.add_argument("--rate", type=int, default=500, help="events per second (default 500)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="default: the time")
     parser.add_argument("--snapshot-seconds", type=float, default=2.0, help="between two snapshots (default 2)")
