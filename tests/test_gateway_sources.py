@@ -125,6 +125,17 @@ def test_a_file_of_sources_adds_servers_of_a_tool(tmp_path: Path) -> None:
     assert asyncio.run(call(app, "/v1/ingest/label-studio", CREATED, {"authorization": "of berlin"})).status == 401
 
 
+def test_a_source_may_have_a_limit_of_its_own(tmp_path: Path) -> None:
+    """Beyond it that source is told to wait, whoever sends; others go on, and who has no secret uses nothing up."""
+    app = make_app(Memory(), sources=write(tmp_path, "[label-studio]\nrequests_per_second = 0.5"), secret_cvat=TOKEN)
+    wrong = [asyncio.run(call(app, "/v1/ingest/label-studio", CREATED, {"authorization": "x"})) for _ in range(3)]
+    answers = [asyncio.run(call(app, "/v1/ingest/label-studio", CREATED)) for _ in range(2)]
+    assert [answer.status for answer in (*wrong, *answers)] == [401, 401, 401, 200, 429]
+    assert (answers[1].reason, answers[1].headers["retry-after"]) == ("too_many_requests", "2")
+    assert "label-studio" in answers[1].document["error"]["detail"]
+    assert asyncio.run(call(app, "/v1/events", b"{}")).status == 422
+
+
 def test_a_file_of_sources_tells_a_tools_adapter_more(tmp_path: Path) -> None:
     """A table with the name of a tool keeps the secret of the settings."""
     sources = loaded(secret_label_studio=TOKEN, sources=write(tmp_path, '[label-studio]\nproject_id = "reviews"'))
@@ -137,6 +148,7 @@ def test_a_file_of_sources_tells_a_tools_adapter_more(tmp_path: Path) -> None:
     [
         "[berlin",
         "[berlin]\nproject_id = 3",
+        '[berlin]\ntool = "cvat"\nrequests_per_second = -1',
         '[berlin]\ntool = "nobody"',
         '[berlin]\ntool = "cvat"\nauthentication = "magic"',
         '[berlin]\ntool = "cvat"\nno_such_setting = 1',

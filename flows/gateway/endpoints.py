@@ -111,6 +111,7 @@ class Endpoint:
             held = desk.work.grown(held, len(body))
             if not is_of_headers:
                 authentication.verify(body, headers)
+            source.rate.require_token(source.name)
             if "content-encoding" in headers:
                 body = unpacked(body, headers["content-encoding"], bytes_max=desk.body_bytes_max)
                 held = desk.work.grown(held, len(body))

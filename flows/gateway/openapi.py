@@ -66,6 +66,7 @@ def openapi_document(sources: Sequence[str]) -> dict[str, Any]:
                 "standardWebhooks": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
                 "cvat": {"type": "apiKey", "in": "header", "name": "X-Signature-256"},
                 "labelbox": {"type": "apiKey", "in": "header", "name": "X-Hub-Signature"},
+                "toloka": {"type": "apiKey", "in": "header", "name": "Toloka-Signature"},
             },
         },
     }
@@ -73,7 +74,7 @@ def openapi_document(sources: Sequence[str]) -> dict[str, Any]:
 
 def _ingest(sources: Sequence[str]) -> dict[str, Any]:
     name = {"name": "source", "in": "path", "required": True, "schema": {"type": "string", "enum": list(sources)}}
-    schemes = ("bearer", "token", "standardWebhooks", "cvat", "labelbox")
+    schemes = ("bearer", "token", "standardWebhooks", "cvat", "labelbox", "toloka")
     return {
         "summary": "Take a webhook of an annotation tool.",
         "operationId": "ingest",

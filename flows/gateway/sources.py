@@ -3,12 +3,14 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from flows.gateway.authentication import Authentication, Scheme
+from flows.gateway.limits import RateLimit
 from flows.settings import Settings
 from flows.tool_settings import tool_settings
 from schemas.adapters.common import AdapterSettings
@@ -41,12 +43,15 @@ class Source:
         Converts its payloads; None for native events.
     settings
         What the adapter is told.
+    rate
+        How many requests it takes in all, whoever sends them.
     """
 
     name: str
     authentication: Authentication
     adapter: Adapter | None = None
     settings: AdapterSettings = field(default_factory=AdapterSettings)
+    rate: RateLimit = field(default_factory=partial(RateLimit, 0))
 
 
 class _SourceEntry(BaseModel):
@@ -58,6 +63,7 @@ class _SourceEntry(BaseModel):
     secret_file: Path | None = None
     authentication: Scheme | None = None
     header: str = ""
+    requests_per_second: Annotated[float, Field(ge=0)] = 0
 
 
 _ENTRIES = TypeAdapter(dict[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")], _SourceEntry])
@@ -126,7 +132,8 @@ def _source(name: str, entry: _SourceEntry, settings: Settings) -> Source:
     if entry.secret_file is not None:
         secrets = _read_secrets(entry.secret_file)
     told = tool_settings(**(entry.model_extra or {}))
-    return Source(name, _authentication(settings, scheme, secrets, entry.header), adapter, told)
+    authentication = _authentication(settings, scheme, secrets, entry.header)
+    return Source(name, authentication, adapter, told, RateLimit(entry.requests_per_second))
 
 
 def _read_secrets(path: Path) -> tuple[str, ...]:
