@@ -67,5 +67,8 @@ def _is_object(payload: bytes) -> bool:
 
 
 def _sentence_of(detail: ErrorDetails) -> str:
-    place = ".".join(str(part) for part in detail["loc"][1:])
-    return f"{place}: {detail['msg']}"[:DETAIL_CHARACTERS_MAX] if place else detail["msg"][:DETAIL_CHARACTERS_MAX]
+    location, message = detail["loc"][1:], detail["msg"]
+    if detail["type"] == "union_tag_not_found":
+        location, message = (*location, "kind" if detail["loc"] else "type"), "Field required"
+    place = ".".join(str(part) for part in location)
+    return f"{place}: {message}"[:DETAIL_CHARACTERS_MAX] if place else message[:DETAIL_CHARACTERS_MAX]

@@ -115,6 +115,29 @@ def test_figures_follow_what_annotators_do(label_studio: LabelStudio, gateway: L
     assert figures(gateway, project)["sentiment"] == (1, 0, 0.0)
 
 
+def test_ground_truth_is_known_until_it_is_switched_off(
+    label_studio: LabelStudio, gateway: LiveGateway, project: str
+) -> None:
+    """A marked annotation is held against the others; without the mark, what the task's metadata know counts again."""
+    meta = {"data": {"text": "fine"}, "meta": {"gold": "Positive"}}
+    known, plain = imported(label_studio, project, [meta, {"data": {"text": "dull"}}])
+    marked = {
+        task: label_studio.call("POST", f"/api/tasks/{task}/annotations/", {"result": [choice("Negative")]})["id"]
+        for task in (known, plain)
+    }
+
+    def truths() -> dict[str, str | None]:
+        return {task: gateway.labels(project)[task, "sentiment"]["truth"] for task in (known, plain)}
+
+    assert truths() == {known: "Positive", plain: None}
+    for annotation in marked.values():
+        label_studio.call("PATCH", f"/api/annotations/{annotation}/", {"ground_truth": True})
+    assert truths() == {known: "Negative", plain: "Negative"}
+    for annotation in marked.values():
+        label_studio.call("PATCH", f"/api/annotations/{annotation}/", {"ground_truth": False})
+    assert truths() == {known: "Positive", plain: None}
+
+
 def test_reconciling_adds_what_an_import_did_not_tell(
     label_studio: LabelStudio, gateway: LiveGateway, project: str, tmp_path: Path
 ) -> None:
