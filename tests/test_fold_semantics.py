@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 from itertools import permutations
+from types import SimpleNamespace
 
 import pytest
 
+from operators.project.known_answers import hear_gold
+from operators.project.state import ItemRecord, Truth
 from schemas.errors import ErrorCode
 from schemas.rows import TABLES
 from tests.support.events import gold, label, line, retraction, withdrawal
@@ -116,6 +119,16 @@ def test_gold_is_withdrawn_of_one_origin_alone():
         assert only(fold_log(labelled), "labels_versions")["truth"] == "x"
         assert only(fold_log([*labelled, withdrawal("w", 35)]), "labels_versions")["truth"] is None
         assert only(fold_log([withdrawal("w", 15), *labelled]), "labels_versions")["truth"] is None
+
+
+def test_gold_of_an_older_snapshot_can_be_withdrawn():
+    """State that was written before gold had origins holds gold of the origin ``gold``."""
+    held = SimpleNamespace(hold_known_answer=lambda *arguments: None)
+    for origin, is_left in (("gold", False), ("other", True)):
+        truth = Truth({"x": 1_000_000}, "x", 5)
+        item = ItemRecord("i", [], 0, 5, 5, gold=truth, gold_at=5)
+        hear_gold(held, item, None, origin, [], 10, 1)
+        assert (item.gold is truth) == is_left
 
 
 def test_what_a_tool_expects_is_withdrawn_by_its_own_origin():
