@@ -94,9 +94,9 @@ def run(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let others go on until a condition holds."""
+    """Let others go on until a condition holds, looking at each pass of the loop: some hold for a few passes only."""
     while not condition():
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0)
 
 
 def shown(metrics: Metrics, name: str) -> float:

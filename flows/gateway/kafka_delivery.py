@@ -26,7 +26,7 @@ from flows.gateway.refusals import RequestError
 from schemas.errors import ErrorCode
 from sinks.spool.spool import SpooledEvents
 
-POLL_SECONDS = 0.001
+POLL_SECONDS = 0.002
 IDLE_POLL_SECONDS = 1.0
 FULL_QUEUE_SECONDS = 0.02
 RETRY_SECONDS = (0.2, 10.0)
