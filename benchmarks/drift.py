@@ -116,9 +116,19 @@ def false_alarms(size: Size) -> dict:
     groups = np.arange(size.annotators) % len(BASE_RATES)
     pairs = measure.stable_errors(np.array(BASE_RATES)[groups], groups, size.steps, SEED, learns=True)
     found |= _told_rates([f"{base:.2f}, all in one project" for base in BASE_RATES], pairs)
-    groups = (np.arange(size.annotators) % 33 == 0).astype(np.int64)
-    pairs = measure.stable_errors(np.array((0.05, 0.10))[groups], groups, size.steps, SEED, learns=True)
-    return found | _told_rates(["0.05, 3 % of others at 0.10", "0.10, among others at 0.05"], pairs)
+    return found | _unlike(size)
+
+
+def _unlike(size: Size) -> dict:
+    """Measure those who are unlike colleagues who are all alike, of whom the project has three in a hundred."""
+    found, half = {}, size.annotators // 2
+    for base, unlike in ((0.05, 0.10), (0.05, 0.20), (0.10, 0.05)):
+        groups = ((np.arange(size.annotators) % 33 == 0) | (np.arange(size.annotators) >= half)).astype(np.int64)
+        rates = np.array((base, unlike))[groups]
+        pairs = measure.stable_errors(rates, groups, size.steps, SEED, learns=True, others=half)
+        names = [f"{base:.2f}, 3 % of others at {unlike:.2f}", f"{unlike:.2f}, among others at {base:.2f}"]
+        found |= _told_rates(names, pairs)
+    return found
 
 
 def _told_rates(names: list[str], pairs: list[tuple[measure.Rate, measure.Rate]]) -> dict:

@@ -124,7 +124,13 @@ def delay_of(first: NDArray, quiet: int, setting: str = "") -> Delay:
 
 
 def stable_rates(
-    bank: DetectorBank, draw_row: Callable[[int], NDArray], steps: int, groups: NDArray, *, learns: bool
+    bank: DetectorBank,
+    draw_row: Callable[[int], NDArray],
+    steps: int,
+    groups: NDArray,
+    *,
+    learns: bool,
+    others: int | None = None,
 ) -> list[tuple[Rate, Rate]]:
     """Return the false alarms in judgements 1–200 and after them of annotators whose law never changes.
 
@@ -134,13 +140,15 @@ def stable_rates(
         Group of each annotator, numbered from 0; one pair of rates is returned for each.
     learns
         Whether the bank learns what the annotators have in common.
+    others
+        So many of the first annotators are learnt from; all if not given.
     """
     slots, alarms = np.arange(len(groups)), np.zeros((2, len(groups)), np.int64)
     seen = np.zeros((2, len(groups)), np.int64)
     for step in range(steps):
         row = draw_row(step)
         if learns:
-            learn_population(bank, step, seen)
+            learn_population(bank, step, seen[:, :others])
             count(seen, row)
         alarms[int(step >= EARLY), bank.update_many(slots, row).slot] += 1
     sizes = np.bincount(groups)
@@ -151,11 +159,15 @@ def stable_rates(
     ]
 
 
-def stable_errors(rates: NDArray, groups: NDArray, steps: int, seed: int, *, learns: bool) -> list[tuple[Rate, Rate]]:
+def stable_errors(
+    rates: NDArray, groups: NDArray, steps: int, seed: int, *, learns: bool, others: int | None = None
+) -> list[tuple[Rate, Rate]]:
     """Return our false alarms at constant error rates, by group of annotators."""
     random = np.random.default_rng([seed, int(rates[0] * 1000)])
     bank = our_bank("error", len(rates))
-    return stable_rates(bank, lambda _: (random.random(len(rates)) < rates) * 1.0, steps, groups, learns=learns)
+    return stable_rates(
+        bank, lambda _: (random.random(len(rates)) < rates) * 1.0, steps, groups, learns=learns, others=others
+    )
 
 
 def shuffled_rates(kind: str, sequences: list[NDArray], shuffles: int, seed: int, *, learns: bool) -> tuple[Rate, Rate]:
