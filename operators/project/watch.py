@@ -15,6 +15,8 @@ from schemas.policy import ProjectPolicy
 from schemas.signals import DRIFTS
 
 DETECTOR = "e-detector"
+CHUNK_TIME_MAX = 600_000_000
+"""Detectors take in all that waits where the project's clock passes a multiple of this."""
 Row = tuple[Any, ...]
 
 
@@ -116,8 +118,9 @@ class Watch:
         """Let detectors take in a chunk that has become full, and the rules the passing of time."""
         clock = self._record.newest_at - self._lag
         is_tick = clock >= self.engine.next_tick
-        if is_tick or self.detectors.is_due:
-            flush = self.detectors.flush_all if is_tick else self.detectors.flush
+        is_end = is_tick and clock // CHUNK_TIME_MAX > self.engine.ticked_at // CHUNK_TIME_MAX
+        if is_end or self.detectors.is_due:
+            flush = self.detectors.flush_all if is_end else self.detectors.flush
             for question_id, annotator_id, finding in flush(at):
                 self._found(question_id, annotator_id, finding, version)
         if is_tick:

@@ -189,6 +189,11 @@ class RuleEngine:
         rules = self.rules.of(Scope.ANNOTATOR, Cause.DRIFT)
         return alerts + self._evaluate(rules, (question_id, annotator_id, "", ""), finding.at, version)
 
+    @property
+    def ticked_at(self) -> int:
+        """Time of the last tick."""
+        return self._state.ticked_at
+
     def on_tick(self, clock: int, version: int) -> list[Alert]:
         """Let the project's clock go on; call it at the record that brings the clock to `next_tick`, or later."""
         at = clock - clock % TICK
