@@ -69,8 +69,8 @@ class ProjectDetectors:
     """The detectors of one project.
 
     Values are fed one by one, in log order, and reach the detectors at the end of a chunk: when it is full, when one of
-    its values may complete the evidence for an alarm, and now and then by the project's clock. The fold calls `flush` at
-    the event after which `is_due`, and `flush_all` at times that the clock decides. So what is found depends on the log alone.
+    its values may complete the evidence for an alarm, and now and then by the project's clock. The fold calls `flush`
+    at the event after which `is_due`, and `flush_all` where the clock says so. What is found depends on the log alone.
 
     Parameters
     ----------
