@@ -14,13 +14,13 @@ from tests.support.events import label
 from tests.support.folding import FOLD_SETTINGS, Tables, cuts_of, fold_log
 
 PROMISE = 200
-CHANGED_AT = 1200.0
+CHANGED_AT = 900.0
 CLASSES = ("none", "mild", "severe")
 DRIFT = {"name": "drift", "when": {"drift": "accuracy", "direction": "worse"}}
 CAUSE = {"name": "cause", "scope": "project", "when": {"common_cause": "accuracy", "direction": "worse"}}
 
 
-def log_of(errors: Callable[[int, float], float], *, seed: int, labels: int = 2400, is_known: bool) -> list[bytes]:
+def log_of(errors: Callable[[int, float], float], *, seed: int, labels: int = 1800, is_known: bool) -> list[bytes]:
     """Return labels a second apart, four an item, of ten annotators.
 
     Parameters
@@ -96,6 +96,7 @@ def test_drift_is_told_without_any_known_answer():
     }
 
 
+@pytest.mark.slow
 def test_a_rule_on_the_agreement_of_an_annotator_fires_in_the_flow():
     """A share of the last answers that are what others answered, too low, is an alert with that share."""
     rule = {"name": "majority", "when": {"signal": "agreement", "below": 0.7, "last": 20, "of_at_least": 10}}
@@ -104,6 +105,7 @@ def test_a_rule_on_the_agreement_of_an_annotator_fires_in_the_flow():
     assert "agreement over the last 20 is" in found[0].summary
 
 
+@pytest.mark.slow
 def test_a_common_cause_is_one_alert_that_lists_its_members():
     """Six of ten who change together leave one alert firing, about the task; those told before are resolved by it."""
     found = alerts_of(folded(log_of(many_change, seed=4, is_known=True), CAUSE, DRIFT))
@@ -115,6 +117,7 @@ def test_a_common_cause_is_one_alert_that_lists_its_members():
     assert all(alert.state == AlertState.RESOLVED for alert in found if alert.rule == "drift")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("level", "is_told"), [(1.0, True), (1e-12, False)])
 def test_error_control_decides_what_is_told(level, is_told):
     """Under error control a change is an alert only if it is declared at the level; the level is in its row."""

@@ -94,6 +94,7 @@ def found_at(seed: int, *, at_each: bool) -> dict[tuple[str, str, str], int]:
     return found
 
 
+@pytest.mark.slow
 def test_an_alarm_comes_at_the_event_that_completes_its_evidence():
     """Detectors that look only when scouts say so find nearly all changes at the event at which looking always does."""
     always, scouted = found_at(3, at_each=True), found_at(3, at_each=False)

@@ -1,8 +1,8 @@
 """Takes alerts into the outbox: each once, decided at that moment whether it is to be delivered, and to which hooks.
 
 An alert is new if its sequence is higher than any seen for its fingerprint, or is that of the same record under another
-id. These marks are never rolled back, so what the flow writes again after a crash, or when a log is read again, is known
-here. It is the only place that looks at the time of day: what the flow says never depends on it.
+id. These marks are never rolled back, so what the flow writes again after a crash, or when a log is read again, is
+known here. It is the only place that looks at the time of day: what the flow says never depends on it.
 """
 
 import sqlite3
