@@ -23,10 +23,18 @@ MARGIN = 0.05
 HURRIED_SHARE = 1 / 3
 """An annotator hurries whose median time is below this share of the median annotator's."""
 
-_NOW = f"w.window_start >= c.clock_at - toIntervalHour({HOURS.placeholder})"
+_NO_CLOCK = "toDateTime64(0, 6, 'UTC')"
+_CLOCKS = f"""(
+        SELECT (groupArray(project_id), groupArray(clock_at), groupArray(last_at)) FROM {DATABASE}.projects
+        {where((PROJECT,))}
+    ) AS projects_now"""
+"""The clocks of the projects in question, read once a query."""
+_CLOCK = f"transform(project_id, projects_now.1, projects_now.2, {_NO_CLOCK})"
+_LAST = f"transform(project_id, projects_now.1, projects_now.3, {_NO_CLOCK})"
+_NOW = f"w.window_start >= {_CLOCK} - toIntervalHour({HOURS.placeholder})"
 _BEFORE = f"NOT ({_NOW})"
 _POINT = (
-    f"greatest(0, {TREND_POINTS - 1} - intDiv(dateDiff('second', w.window_start, c.last_at) * {TREND_POINTS}, "
+    f"greatest(0, {TREND_POINTS - 1} - intDiv(dateDiff('second', w.window_start, {_LAST}) * {TREND_POINTS}, "
     f"{HOURS.placeholder} * 3600 + 1))"
 )
 _EMPTY = f"arrayWithConstant({TREND_POINTS}, toUInt64(0))"
@@ -36,8 +44,19 @@ def _sum(what: str, when: str) -> str:
     return f"sumIf(w.{what}, {when})"
 
 
-_RIGHT_NOW, _JUDGED_NOW = _sum("gold_correct", _NOW), _sum("gold_labels", _NOW)
-_RIGHT_BEFORE, _JUDGED_BEFORE = _sum("gold_correct", _BEFORE), _sum("gold_labels", _BEFORE)
+_RIGHT_NOW, _JUDGED_NOW = _sum("gold_correct", "is_now"), _sum("gold_labels", "is_now")
+_RIGHT_BEFORE, _JUDGED_BEFORE = _sum("gold_correct", "NOT is_now"), _sum("gold_labels", "NOT is_now")
+_WINDOWS = f"""WITH {_CLOCKS}
+        SELECT project_id, labels, gold_labels, gold_correct, {_NOW} AS is_now, {_POINT} AS point
+        FROM {DATABASE}.project_windows AS w
+        {where((PROJECT,))}
+            AND window_start >= arrayMin(projects_now.2) - toIntervalHour(2 * {HOURS.placeholder})
+            AND window_start >= {_CLOCK} - toIntervalHour(2 * {HOURS.placeholder})"""
+
+
+def _at_points(what: str, nothing: str) -> str:
+    return f"sumForEachIf(arrayMap(i -> if(i = point, w.{what}, {nothing}), range({TREND_POINTS})), is_now)"
+
 
 _OVERVIEW = written_query(
     "overview",
@@ -51,39 +70,36 @@ _OVERVIEW = written_query(
     r.accuracy_before AS accuracy_before,
     if(empty(r.trend_labels), {_EMPTY}, r.trend_labels) AS trend_labels, r.trend_accuracy AS trend_accuracy,
     ifNull(d.worse, 0) AS worse_now, ifNull(d.better, 0) AS better_now
-FROM {DATABASE}.projects AS p
+FROM (SELECT * FROM {DATABASE}.projects {where((PROJECT,))}) AS p
 LEFT JOIN
 (
     SELECT
-        w.project_id AS project_id,
-        {_sum("labels", _NOW)} AS labels_now, {_sum("labels", _BEFORE)} AS labels_before,
+        project_id,
+        {_sum("labels", "is_now")} AS labels_now, {_sum("labels", "NOT is_now")} AS labels_before,
         {_JUDGED_NOW} AS gold_labels_now,
         {share(_RIGHT_NOW, _JUDGED_NOW)} AS accuracy_now,
         {wilson_low(_RIGHT_NOW, _JUDGED_NOW)} AS accuracy_now_low,
         {wilson_high(_RIGHT_NOW, _JUDGED_NOW)} AS accuracy_now_high,
         {share(_RIGHT_BEFORE, _JUDGED_BEFORE)} AS accuracy_before,
-        sumForEachIf(arrayMap(i -> if(i = {_POINT}, w.labels, 0), range({TREND_POINTS})), {_NOW}) AS trend_labels,
+        {_at_points("labels", "0")} AS trend_labels,
         arrayMap((right, judged) -> if(judged = 0, NULL, right / judged),
-            sumForEachIf(arrayMap(i -> if(i = {_POINT}, w.gold_correct, 0.), range({TREND_POINTS})), {_NOW}),
-            sumForEachIf(arrayMap(i -> if(i = {_POINT}, w.gold_labels, 0), range({TREND_POINTS})), {_NOW})
+            {_at_points("gold_correct", "0.")},
+            {_at_points("gold_labels", "0")}
         ) AS trend_accuracy
-    FROM {DATABASE}.project_windows AS w
-    INNER JOIN {DATABASE}.projects AS c ON w.project_id = c.project_id
-    WHERE w.window_start >= c.clock_at - toIntervalHour(2 * {HOURS.placeholder})
-        AND w.window_start >= (SELECT min(clock_at) FROM {DATABASE}.projects {where((PROJECT,))})
-            - toIntervalHour(2 * {HOURS.placeholder})
-        AND ({PROJECT.placeholder} = '' OR w.project_id = {PROJECT.placeholder})
-    GROUP BY w.project_id
+    FROM
+    (
+        {_WINDOWS}
+    ) AS w
+    GROUP BY project_id
 ) AS r ON p.project_id = r.project_id
 LEFT JOIN
 (
-    SELECT w.project_id AS project_id, countIf(direction = 'worse') AS worse, countIf(direction = 'better') AS better
-    FROM (SELECT project_id, direction, detected_at AS window_start FROM {DATABASE}.drift) AS w
-    INNER JOIN {DATABASE}.projects AS c ON w.project_id = c.project_id
-    WHERE {_NOW}
-    GROUP BY w.project_id
-) AS d ON p.project_id = d.project_id
-{where((PROJECT,)).replace(" project_id", " p.project_id").replace(", project_id", ", p.project_id")}""",
+    WITH {_CLOCKS}
+    SELECT project_id, countIf(direction = 'worse') AS worse, countIf(direction = 'better') AS better
+    FROM {DATABASE}.drift
+    {where((PROJECT,))} AND detected_at >= {_CLOCK} - toIntervalHour({HOURS.placeholder})
+    GROUP BY project_id
+) AS d ON p.project_id = d.project_id""",
     order=("project_id",),
     columns=(
         "project_id", "clock_at", "last_at", "labels", "items", "annotators", "truth_items", "labels_now",
@@ -99,12 +115,12 @@ _LAST_CHANGE = f"""SELECT
     FROM {DATABASE}.drift
     {where((PROJECT, QUESTION, ANNOTATOR))}
     GROUP BY project_id, question_id, annotator_id"""
-_PEERS = f"""SELECT
-        project_id, question_id, sum(gold_correct) / greatest(sum(gold_labels), 1) AS accuracy,
-        quantileExactIf(0.5)(duration_ms_p50, timed_labels >= {TIMED_MIN}) AS duration_ms
+_WITH_PEERS = f"""SELECT
+        *, sum(gold_correct) OVER of_question / greatest(sum(gold_labels) OVER of_question, 1) AS peers_accuracy,
+        quantileExactIf(0.5)(duration_ms_p50, timed_labels >= {TIMED_MIN}) OVER of_question AS peers_duration_ms
     FROM {DATABASE}.annotators
     {where((PROJECT, QUESTION))}
-    GROUP BY project_id, question_id"""
+    WINDOW of_question AS (PARTITION BY project_id, question_id)"""
 _SPARKS = f"""SELECT
         project_id, question_id, annotator_id, arraySlice(groupArray(day_labels), -{TREND_POINTS}) AS trend_labels,
         arraySlice(groupArray(day_accuracy), -{TREND_POINTS}) AS trend_accuracy
@@ -130,9 +146,9 @@ FLAGS = {
 """What may be said of an annotator beside the figures."""
 _FLAGS = f"""arrayFilter(flag -> flag != '', [
         if(l.changed_to = 'worse', 'worse', ''),
-        if(a.gold_labels >= {JUDGED_MIN} AND ifNull(a.accuracy_high, 1) < q.accuracy, 'below', ''),
+        if(a.gold_labels >= {JUDGED_MIN} AND ifNull(a.accuracy_high, 1) < a.peers_accuracy, 'below', ''),
         if(a.timed_labels >= {TIMED_MIN}
-            AND ifNull(a.duration_ms_p50, 1e9) < q.duration_ms * {HURRIED_SHARE}, 'hurried', ''),
+            AND ifNull(a.duration_ms_p50, 1e9) < a.peers_duration_ms * {HURRIED_SHARE}, 'hurried', ''),
         if(a.gold_labels < {JUDGED_MIN}, 'unproven', '')])"""
 
 _ANNOTATOR_BOARD = written_query(
@@ -142,15 +158,15 @@ _ANNOTATOR_BOARD = written_query(
     a.project_id AS project_id, a.question_id AS question_id, a.annotator_id AS annotator_id, a.labels AS labels,
     a.gold_labels AS gold_labels, a.accuracy AS accuracy, a.accuracy_low AS accuracy_low,
     a.accuracy_high AS accuracy_high, a.accuracy_adaptive AS accuracy_adaptive, a.adaptive_low AS adaptive_low,
-    a.adaptive_high AS adaptive_high, q.accuracy AS peers_accuracy, a.duration_ms_p50 AS duration_ms_p50,
+    a.adaptive_high AS adaptive_high, a.peers_accuracy AS peers_accuracy, a.duration_ms_p50 AS duration_ms_p50,
     a.duration_ms_p90 AS duration_ms_p90, a.drifts AS drifts, a.first_at AS first_at, a.last_at AS last_at,
     {_FLAGS} AS flags, s.trend_labels AS trend_labels, s.trend_accuracy AS trend_accuracy
-FROM (SELECT * FROM {DATABASE}.annotators {where((PROJECT, QUESTION, ANNOTATOR))}) AS a
+FROM ({_WITH_PEERS}) AS a
 LEFT JOIN ({_LAST_CHANGE}) AS l
     ON a.project_id = l.project_id AND a.question_id = l.question_id AND a.annotator_id = l.annotator_id
-LEFT JOIN ({_PEERS}) AS q ON a.project_id = q.project_id AND a.question_id = q.question_id
 LEFT JOIN ({_SPARKS}) AS s
-    ON a.project_id = s.project_id AND a.question_id = s.question_id AND a.annotator_id = s.annotator_id""",
+    ON a.project_id = s.project_id AND a.question_id = s.question_id AND a.annotator_id = s.annotator_id
+{where((ANNOTATOR,)).replace(" annotator_id", " a.annotator_id")}""",
     order=("project_id", "question_id", "annotator_id"),
     columns=(
         "project_id", "question_id", "annotator_id", "labels", "gold_labels", "accuracy", "accuracy_low",
@@ -160,41 +176,35 @@ LEFT JOIN ({_SPARKS}) AS s
     parameters=(PROJECT, QUESTION, ANNOTATOR, HOURS),
 )  # fmt: skip
 
-_CLOCK = "c.clock_at"
 _ATTENTION = written_query(
     "attention",
     "what somebody should look at, the most urgent first",
     sql=f"""SELECT severity, kind, project_id, question_id, annotator_id, seen_at, value, reference, evidence
 FROM
 (
+    WITH {_CLOCKS}
     SELECT
-        if(after < before - 0.15, 'critical', 'warning') AS severity, 'worse' AS kind, d.project_id AS project_id,
+        if(after < before - 0.15, 'critical', 'warning') AS severity, 'worse' AS kind, project_id,
         question_id, annotator_id, detected_at AS seen_at, after AS value, before AS reference,
         judgements_after AS evidence
-    FROM {DATABASE}.drift AS d
-    INNER JOIN (SELECT project_id, clock_at FROM {DATABASE}.projects) AS c ON d.project_id = c.project_id
-    WHERE signal = 'accuracy' AND direction = 'worse'
+    FROM {DATABASE}.drift
+    {where((PROJECT, QUESTION))} AND signal = 'accuracy' AND direction = 'worse'
         AND detected_at >= {_CLOCK} - toIntervalHour({HOURS.placeholder})
     ORDER BY seen_at DESC
     LIMIT 1 BY project_id, question_id, annotator_id
     UNION ALL
+    WITH {_CLOCKS}
     SELECT
-        if(a.accuracy_adaptive < q.accuracy - 0.2, 'critical', 'warning'), 'below', a.project_id, a.question_id,
-        a.annotator_id, ifNull(a.last_at, toDateTime64(0, 6, 'UTC')), a.accuracy_adaptive, q.accuracy,
-        a.adaptive_judgements
-    FROM {DATABASE}.annotators AS a
-    INNER JOIN ({_PEERS}) AS q ON a.project_id = q.project_id AND a.question_id = q.question_id
-    INNER JOIN (SELECT project_id, clock_at FROM {DATABASE}.projects) AS c ON a.project_id = c.project_id
-    WHERE a.adaptive_judgements >= {JUDGED_MIN} AND a.adaptive_high < q.accuracy - {MARGIN}
-        AND a.last_at >= {_CLOCK} - toIntervalHour({HOURS.placeholder})
+        if(accuracy_adaptive < peers_accuracy - 0.2, 'critical', 'warning'), 'below', project_id, question_id,
+        annotator_id, ifNull(last_at, {_NO_CLOCK}), accuracy_adaptive, peers_accuracy, adaptive_judgements
+    FROM ({_WITH_PEERS})
+    WHERE adaptive_judgements >= {JUDGED_MIN} AND adaptive_high < peers_accuracy - {MARGIN}
+        AND last_at >= {_CLOCK} - toIntervalHour({HOURS.placeholder})
     UNION ALL
-    SELECT
-        'warning', 'unordered', project_id, '', '', last_at, NULL, NULL, labels
-    FROM {DATABASE}.projects WHERE is_unordered
-    UNION ALL
-    SELECT
-        'warning', 'no_gold', project_id, '', '', last_at, 0, NULL, labels
-    FROM {DATABASE}.projects WHERE gold_labels = 0 AND labels > 0
+    SELECT 'warning', kind, project_id, '', '', last_at, if(kind = 'no_gold', 0, NULL), NULL, labels
+    FROM {DATABASE}.projects
+    ARRAY JOIN arrayConcat(if(is_unordered, ['unordered'], []), if(gold_labels = 0 AND labels > 0, ['no_gold'], []))
+        AS kind
     UNION ALL
     SELECT
         'info', 'dead_letters', ifNull(project_id, ''), '', '', toDateTime64(0, 6, 'UTC'), NULL, NULL, count()

@@ -8,6 +8,7 @@ from monitor.queries.named import (
     SINCE,
     UNTIL,
     NamedQuery,
+    period_of,
     where,
     written_query,
 )
@@ -32,6 +33,7 @@ FROM {DATABASE}.items AS i
         order=(order, "project_id", "question_id", "item_id"),
         columns=_ITEM_COLUMNS,
         parameters=(PROJECT, QUESTION, SINCE, UNTIL),
+        period=period_of("items", (PROJECT, QUESTION), time=_LAST_AT),
     )
 
 
@@ -83,6 +85,7 @@ FROM {DATABASE}.labels
             "duration_ms", "occurred_at",
         ),
         parameters=(PROJECT, QUESTION, ANNOTATOR, SINCE, UNTIL),
+        period=period_of("labels", (PROJECT, QUESTION, ANNOTATOR), time="occurred_at"),
     ),
     written_query(
         "project-confusion",

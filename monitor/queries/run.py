@@ -110,7 +110,8 @@ def run_query(
     if format not in FORMATS:
         raise ConfigurationError(f"there is no format {format!r}", remedy=f"there are {', '.join(FORMATS)}")
     query = find_query(name)
-    bound = _bound(query, parameters or {})
+    given = {name: value for name, value in (parameters or {}).items() if value is not None}
+    bound = _bound(query, given)
     settings = [_OUTPUT_SETTINGS]
     if bound[LIMIT.name] == LIMIT.default:
         bound[LIMIT.name] = ROWS_MAX + 1
@@ -120,7 +121,7 @@ def run_query(
     assert query.is_scoped or not scope, "rows of no project would be shown to somebody who may see some projects only"
     bound |= {"database": database or client.database or "", "scope": list(scope)}
     try:
-        return client.raw_query(f"{query.sql}\nSETTINGS {', '.join(settings)}", bound, fmt=FORMATS[format])
+        return client.raw_query(f"{query.sql_for(given)}\nSETTINGS {', '.join(settings)}", bound, fmt=FORMATS[format])
     except ClickHouseError as error:
         _discard_output(client)
         raise _told(query, error, bound["database"]) from error
@@ -143,7 +144,6 @@ def fetch_rows(
 
 def _bound(query: NamedQuery, parameters: Mapping[str, Any]) -> dict[str, Any]:
     unknown = sorted(parameters.keys() - query.parameters.keys())
-    unknown = [name for name in unknown if parameters[name] is not None]
     if unknown:
         raise ConfigurationError(
             f"the query {query.name!r} has no parameter {unknown[0]!r}",

@@ -15,6 +15,7 @@ from monitor.queries.named import (
     SLICE,
     UNTIL,
     NamedQuery,
+    period_of,
     where,
     written_query,
 )
@@ -49,6 +50,7 @@ GROUP BY {", ".join(keys)}""",
         order=tuple(keys),
         columns=(*keys, *_FIGURES, *(more or {})),
         parameters=(*_IDENTIFIERS, SLICE, SINCE, UNTIL, *((BUCKET_SECONDS,) if has_buckets else ())),
+        period=period_of("labels", _IDENTIFIERS, time="first_at"),
     )
 
 
@@ -64,6 +66,7 @@ GROUP BY project_id, slice""",
         order=("project_id", "slice"),
         columns=("project_id", "slice", "labels"),
         parameters=(PROJECT, SINCE, UNTIL),
+        period=period_of("labels", (PROJECT,), time="first_at"),
     ),
     _by_slice(
         "slice-board",

@@ -1,0 +1,48 @@
+"""Rows of a range of time without reading all that a project has ever had.
+
+Labels and items are sorted by what they are about, not by time, and the latest version of each is found by merging all
+versions: for a day of a large project that is nearly all of the work. But versions grow with the log. What belongs to a
+range has a version, its latest, that lies in the range. So it is no older than the oldest version in the range, and of
+the versions from there on, the latest of a key is the latest of all.
+"""
+
+from dataclasses import dataclass
+
+_KEYS = {
+    "labels": "project_id, question_id, item_id, annotation_id",
+    "items": "project_id, question_id, item_id",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """How rows of a range of time are found.
+
+    Parameters
+    ----------
+    view
+        View that the query reads: ``labels`` or ``items``.
+    of_key
+        Conditions on the key: the scope, the project, the question, the item.
+    of_time
+        Conditions that limit the time.
+    """
+
+    view: str
+    of_key: tuple[str, ...]
+    of_time: tuple[str, ...]
+
+    def source(self, database: str) -> str:
+        """Return what stands in the place of the view: the same rows, of the range only."""
+        history = f"{database}.{self.view}_history"
+        key, time = " AND ".join(self.of_key), " AND ".join(self.of_time)
+        return f"""(
+    SELECT * FROM
+    (
+        SELECT * FROM {history}
+        WHERE {key} AND version >= (SELECT minOrNull(version) FROM {history} WHERE {key} AND {time})
+        ORDER BY version DESC
+        LIMIT 1 BY {_KEYS[self.view]}
+    )
+    WHERE NOT is_deleted
+)"""
