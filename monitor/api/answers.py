@@ -69,6 +69,7 @@ class Answers:
         self._client: Client | None = None
         self._kept: OrderedDict[Hashable, Answer] = OrderedDict()
         self._bytes = 0
+        self._outdated_at = 0.0
         self._under_way: dict[Hashable, asyncio.Future[Answer]] = {}
         self.is_down = False
 
@@ -84,7 +85,7 @@ class Answers:
         """
         key = (name, form, tuple(sorted(parameters.items())), tuple(sorted(scope)))
         kept = self._kept.get(key)
-        if kept is not None and time.monotonic() - kept.at < self._fresh_seconds:
+        if kept is not None and time.monotonic() - kept.at < self._fresh_seconds and kept.at > self._outdated_at:
             return kept
         under_way = self._under_way.get(key)
         if under_way is None:
@@ -92,6 +93,10 @@ class Answers:
             self._under_way[key] = under_way
             under_way.add_done_callback(lambda _: self._under_way.pop(key, None))
         return await asyncio.shield(under_way)
+
+    def outdate(self) -> None:
+        """Ask the database again from now on: there are rows that the answers so far may lack."""
+        self._outdated_at = time.monotonic()
 
     def close(self) -> None:
         """Wait for questions under way, and close the connection."""

@@ -97,6 +97,8 @@ class Live:
         if not is_down:
             changed = sorted(name for name, version in rows.items() if self._versions.get(name) != version)
             self._versions = rows
+            if changed:
+                self._context.answers.outdate()
             self._tell_changed(changed)
 
     def _tell_changed(self, changed: list[str]) -> None:

@@ -23,7 +23,7 @@ const REFRESH_MS = 1000;
 const main = document.getElementById("main");
 const banner = document.getElementById("banner");
 const state = { projects: [], session: null, page: null, connection: "connecting", asOf: null, isStale: false };
-let waiting = null, isLoading = false, isWanted = false;
+let waiting = null, isLoading = false, isWanted = false, loadedAt = -REFRESH_MS;
 
 const navigation = document.getElementById("navigation");
 for (const [path, { title, isHidden }] of Object.entries(PAGES)) if (!isHidden) navigation.append(h("a", { href: path, "data-link": "" }, title));
@@ -100,6 +100,7 @@ function nothingYet() {
 async function load() {
   if (isLoading) { isWanted = true; return; }
   isLoading = true;
+  loadedAt = performance.now();
   const page = state.page;
   try {
     await Promise.all([loadProjects(), page.load()]);
@@ -133,9 +134,11 @@ async function loadProjects() {
   if (wasEmpty && found.length && state.page) await show();
 }
 
+/** Loads at once if the page is old enough, else as soon as it is. */
 function schedule() {
   if (waiting !== null) return;
-  waiting = setTimeout(() => { waiting = null; if (state.page && !document.hidden) load(); }, REFRESH_MS);
+  const wait = Math.max(0, loadedAt + REFRESH_MS - performance.now());
+  waiting = setTimeout(() => { waiting = null; if (state.page && !document.hidden) load(); }, wait);
 }
 document.addEventListener("visibilitychange", () => { if (!document.hidden) schedule(); });
 
