@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, Page
 
-from flows.simulator.simulation import simulate
 from flows.simulator.settings import SimulationSettings
+from flows.simulator.simulation import simulate
 from tests.support.browser import opened_browser, watched_page
 
 VISIBLE_SECONDS_MAX, FIRST_PAGE_SECONDS_MAX = 2.5, 1.0
@@ -44,7 +44,8 @@ WATCH = """project => {
     const count = Number((cells.at(-2) ?? "").replaceAll(/\\\\D/g, ""));
     if (count > (window.seen.at(-1)?.[0] ?? 0)) window.seen.push([count, Date.now() / 1000]);
   };
-  new MutationObserver(look).observe(document.getElementById("main"), { childList: true, subtree: true, characterData: true });
+  const everything = { childList: true, subtree: true, characterData: true };
+  new MutationObserver(look).observe(document.getElementById("main"), everything);
   look();
 }"""
 
@@ -94,7 +95,9 @@ class Feed:
 
     def _run(self) -> None:
         rng = random.Random(SEED)
-        lines = simulate(SimulationSettings(events=10**9, annotators=300, seed=SEED, events_per_second=self._per_second))
+        lines = simulate(
+            SimulationSettings(events=10**9, annotators=300, seed=SEED, events_per_second=self._per_second)
+        )
         began, next_probe = time.monotonic(), 0.0
         self._write([_probe(0)])
         while not self._ended.wait(TICK_SECONDS):

@@ -15,6 +15,7 @@ from flows.run_state import RunState, RunSummary
 from flows.settings import Settings
 from flows.sources.slots import SlotContext
 from flows.sources.urls import parse_source
+from flows.watching import serve_watching
 from flows.workers import Workers
 
 
@@ -41,10 +42,7 @@ def run_cluster(settings: Settings, command: Sequence[str], *, state: RunState) 
     state.records_expected = records_expected(parse_source(settings.source))
     workers = Workers(command, count=settings.workers, state=state, grace_seconds=settings.grace_seconds)
     with ExitStack() as stack:
-        if settings.monitor:
-            from flows.monitor import monitor_server
-
-            state.monitor_url = stack.enter_context(monitor_server(settings)).url
+        serve_watching(settings, state, stack, writer=lambda: None, has_monitor=settings.monitor)
         return workers.run()
 
 

@@ -6,7 +6,7 @@ from flows.settings import Settings
 from sinks.clickhouse import migrate
 from sinks.clickhouse.client import connect, is_embedded
 from sinks.clickhouse.sink import ClickHouseSink
-from sinks.clickhouse.writer import RowWriter
+from sinks.clickhouse.writer import RowWriter, WriterStatus
 
 
 class Database:
@@ -52,6 +52,10 @@ class Database:
     def rows_written(self) -> int:
         """Return the rows written so far."""
         return self._writer.status.rows_written if self._writer is not None else 0
+
+    def writer_status(self) -> WriterStatus | None:
+        """Return how writing goes; None before anything was to be written."""
+        return self._writer.status if self._writer is not None else None
 
     def _open_writer(self, client: Client) -> RowWriter:
         settings = self._settings

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clickhouse_connect.driver.client import Client
 
@@ -13,8 +14,13 @@ from schemas.control import CONTROL_FILE
 from schemas.errors import ConfigurationError, UnavailableError
 from sinks.clickhouse.client import connect
 
+if TYPE_CHECKING:
+    from flows.metrics import FlowMetrics
 
-def monitor_server(settings: Settings, *, opened: Callable[[], Client] | None = None) -> MonitorServer:
+
+def monitor_server(
+    settings: Settings, *, opened: Callable[[], Client] | None = None, metrics: "FlowMetrics | None" = None
+) -> MonitorServer:
     """Return a monitor that is ready to be started.
 
     Parameters
@@ -23,6 +29,8 @@ def monitor_server(settings: Settings, *, opened: Callable[[], Client] | None = 
         Address, tokens, database.
     opened
         Opens a connection to the database; by default to the settings' one.
+    metrics
+        Those of the flow in this process; None if there is none.
 
     Raises
     ------
@@ -40,6 +48,8 @@ def monitor_server(settings: Settings, *, opened: Callable[[], Client] | None = 
         hosts=LOOPBACK_NAMES if tokens.is_open else (),
         write_control=control_writer(settings),
         requests_per_second=settings.monitor_requests_per_second,
+        metrics=metrics.page if metrics is not None else None,
+        trouble=metrics.trouble if metrics is not None else None,
     )
     return MonitorServer(app, host=host, port=settings.monitor_port)
 

@@ -30,6 +30,7 @@ from flows.run_state import RunState, RunSummary
 from flows.settings import Settings
 from flows.sources.slots import SlotContext
 from flows.sources.urls import KafkaSpec, SourceSpec, parse_source
+from flows.watching import serve_watching
 from schemas.errors import ClusterError, ConfigurationError, LabelpulseError, PoisonError
 from schemas.policy import Policy
 from sinks.dead_letter_topic import DeadLetterTopicSink
@@ -63,10 +64,9 @@ def run(settings: Settings, *, state: RunState | None = None, reporter: Reporter
     with ExitStack() as stack:
         stack.callback(database.close)
         flow, recovery = _prepared(settings, state, drain, database, stack, member=member, guard=guard)
-        if settings.monitor and reporter is None and (member is None or member.is_first):
-            from flows.monitor import monitor_server
-
-            state.monitor_url = stack.enter_context(monitor_server(settings)).url
+        if reporter is None:
+            has_monitor = settings.monitor and (member is None or member.is_first)
+            serve_watching(settings, state, stack, writer=database.writer_status, has_monitor=has_monitor)
         stack.enter_context(drain.on_signals(insists=reporter is None))
         if member is not None:
             mark = settings.recovery / DRAIN_MARK if reporter is None and settings.recovery is not None else None

@@ -215,6 +215,10 @@ class Settings(BaseSettings):
         50.0, gt=0, le=100_000, description="Requests a second that one caller may make of the monitor."
     )
 
+    metrics: str | None = Field(
+        None, description="Address at which `run` serves /metrics and /healthz, HOST:PORT; none: nowhere."
+    )
+
     gateway_listen: str = Field(
         "127.0.0.1:8080", min_length=3, description="Address the gateway listens on, HOST:PORT."
     )

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from clickhouse_connect.driver.client import Client
 
+from flows import metrics as flow_metrics
 from flows.gateway.metrics import COUNTERS, PREFIX
 from tests.support.clickhouse_rows import MINUTE, NINE, SECOND, migrated, write
 from tests.support.monitored import CLOCK, world_labels, world_rows
@@ -93,8 +94,10 @@ def test_the_choice_of_projects_is_quoted(client: Client) -> None:
 
 @pytest.mark.parametrize("panel", [panel for _, panel in METRIC_PANELS], ids=[name for name, _ in METRIC_PANELS])
 def test_a_metric_of_a_panel_is_one_that_is_told(panel: dict[str, Any]) -> None:
-    """Each metric that a panel asks Prometheus for is one that the gateway has."""
+    """Each metric that a panel asks Prometheus for is one that the gateway or the flow has."""
     known = {f"{PREFIX}{name}_total" for name in COUNTERS} | {f"{PREFIX}request_seconds_bucket"}
+    known |= {f"{flow_metrics.PREFIX}{name}_total" for name in (*flow_metrics.COUNTERS, "events")}
+    known |= {f"{flow_metrics.PREFIX}{name}" for name in (*flow_metrics.GAUGES, *flow_metrics.LABELLED)}
     named = {metric for target in panel["targets"] for metric in METRIC.findall(target["expr"])}
     assert named and named <= known
 

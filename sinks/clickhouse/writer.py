@@ -45,6 +45,8 @@ class WriterStatus:
         Those left out.
     flushes
         Batches written.
+    flush_seconds
+        How long writing them took, in all, with further tries.
     failures
         Insertions that failed and were, or are being, tried again.
     last_flush_at
@@ -57,6 +59,7 @@ class WriterStatus:
     rows_written: int
     rows_superseded: int
     flushes: int
+    flush_seconds: float
     failures: int
     last_flush_at: float | None
     last_error: str | None
@@ -111,6 +114,7 @@ class RowWriter:
         self._rows_added = self._rows_done = 0
         self._barriers_asked = self._barriers_done = 0
         self._rows_superseded = self._flushes = self._failures = 0
+        self._flush_seconds = 0.0
         self._last_flush_at: float | None = None
         self._last_error: str | None = None
         self._failure: Exception | None = None
@@ -189,6 +193,7 @@ class RowWriter:
                 rows_written=self._rows_done,
                 rows_superseded=self._rows_superseded,
                 flushes=self._flushes,
+                flush_seconds=self._flush_seconds,
                 failures=self._failures,
                 last_flush_at=self._last_flush_at,
                 last_error=self._last_error,
@@ -239,6 +244,7 @@ class RowWriter:
 
     def _write(self, lists: RowLists, barrier: int) -> None:
         taken = superseded = 0
+        began = self._clock()
         for table in TABLES:
             if table in lists:
                 rows = rows_to_write(table, lists[table])
@@ -251,6 +257,7 @@ class RowWriter:
             self._rows_superseded += superseded
             self._flushes += 1
             self._last_flush_at = self._clock()
+            self._flush_seconds += self._last_flush_at - began
             self._last_error = None
             self._changed.notify_all()
 
