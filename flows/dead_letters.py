@@ -28,14 +28,19 @@ PRODUCER_OPTIONS = {
     "message.timeout.ms": int(DELIVERY_SECONDS * 1000),
 }
 
-_SELECT = """
+_LETTERS = """
 SELECT
     stream, `partition`, `offset`, stage, error_code, error, project_id, base64Encode(payload) AS payload, payload_bytes
 FROM dead_letters
-WHERE (empty({reasons:Array(String)}) OR error_code IN {reasons:Array(String)})
-    AND ({project:String} = '' OR project_id = {project:String})
+"""
+_SELECT = f"""{_LETTERS}
+WHERE (empty({{reasons:Array(String)}}) OR error_code IN {{reasons:Array(String)}})
+    AND ({{project:String}} = '' OR project_id = {{project:String}})
 ORDER BY stream, `partition`, `offset`
-LIMIT {limit:UInt64}
+LIMIT {{limit:UInt64}}
+"""
+_SELECT_ONE = f"""{_LETTERS}
+WHERE stream = {{stream:String}} AND `partition` = {{partition:UInt32}} AND `offset` = {{offset:UInt64}}
 """
 
 Position = tuple[str, int, int]
@@ -102,11 +107,21 @@ def dead_letters(client: Client, *, reasons: Sequence[str], project: str | None,
     """
     asked = {"reasons": list(reasons), "project": project or "", "limit": limit}
     for row in client.query(_SELECT, asked).named_results():
-        position = (row["stream"], row["partition"], row["offset"])
-        payload = base64.b64decode(row["payload"])
-        yield DeadLetter(
-            position, row["stage"], row["error_code"], row["error"], row["project_id"], payload, row["payload_bytes"]
-        )
+        yield _letter_of(row)
+
+
+def dead_letter_at(client: Client, position: Position) -> DeadLetter | None:
+    """Return the dead letter at a position of the log; None if there is none."""
+    asked = dict(zip(("stream", "partition", "offset"), position, strict=True))
+    return next(map(_letter_of, client.query(_SELECT_ONE, asked).named_results()), None)
+
+
+def _letter_of(row: Mapping[str, Any]) -> DeadLetter:
+    position = (row["stream"], row["partition"], row["offset"])
+    payload = base64.b64decode(row["payload"])
+    return DeadLetter(
+        position, row["stage"], row["error_code"], row["error"], row["project_id"], payload, row["payload_bytes"]
+    )
 
 
 class Patch:

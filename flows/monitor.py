@@ -1,12 +1,16 @@
 """Puts the monitor together from settings: connection, tokens, address, and where people's actions go."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clickhouse_connect.driver.client import Client
 
+from flows.dead_letters import Mended, TopicWriter
+from flows.replays import log_replays
 from flows.settings import Settings
+from flows.sources.urls import KafkaSpec, parse_source
 from monitor.api.access import TokenBook, read_tokens
 from monitor.api.application import create_app
 from monitor.server import LOOPBACK_NAMES, MonitorServer, is_loopback
@@ -16,6 +20,10 @@ from sinks.clickhouse.client import connect
 
 if TYPE_CHECKING:
     from flows.metrics import FlowMetrics
+
+
+CONTROL_KEY = "control"
+"""Key of all control events, so that they keep one order."""
 
 
 def monitor_server(
@@ -42,11 +50,13 @@ def monitor_server(
     tokens = read_tokens(settings.monitor_tokens, token=settings.monitor_token)
     host = settings.monitor_host
     _require_tokens(host, tokens)
+    opened = opened or (lambda: connect(settings.clickhouse))
     app = create_app(
-        opened or (lambda: connect(settings.clickhouse)),
+        opened,
         tokens=tokens,
         hosts=LOOPBACK_NAMES if tokens.is_open else (),
         write_control=control_writer(settings),
+        replays=log_replays(settings, opened),
         requests_per_second=settings.monitor_requests_per_second,
         metrics=metrics.page if metrics is not None else None,
         trouble=metrics.trouble if metrics is not None else None,
@@ -63,11 +73,25 @@ def _require_tokens(host: str, tokens: TokenBook) -> None:
 
 
 def control_writer(settings: Settings) -> Callable[[bytes], None] | None:
-    """Return what appends control events to the file in the recovery directory; None without one."""
+    """Return what takes control events to the flow.
+
+    Where Kafka is the source it is the topic of control events beside it, wherever the flow runs; else the file in the
+    recovery directory; None without either.
+    """
+    spec = parse_source(settings.source) if settings.source is not None else None
+    if isinstance(spec, KafkaSpec) and settings.control_topic is not None:
+        topic = replace(spec, topic=settings.control_topic)
+        return lambda event: _send(topic, settings.kafka_options, event)
     if settings.recovery is None:
         return None
     path = settings.recovery / CONTROL_FILE
     return lambda event: _append(path, event)
+
+
+def _send(topic: KafkaSpec, options: Mapping[str, str], event: bytes) -> None:
+    writer = TopicWriter(topic, options=options)
+    writer.append(Mended(CONTROL_KEY, event))
+    writer.close()
 
 
 def _append(path: Path, event: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Control events: what people do about alerts and hooks.
+"""Control events: what people do about alerts, hooks and refused records.
 
 They come from the topic ``labelpulse.control``, or from a file of JSON lines in the recovery directory, and change
 no row of the flow, only what is delivered. An event that is read again changes nothing.
@@ -79,8 +79,19 @@ class HookEnabled(ControlEvent):
     hook: Text
 
 
+class DeadLetterReplayed(ControlEvent):
+    """A refused record was appended to the log again; said once it is there."""
+
+    type: Literal["dead_letter.replayed"]
+    stream: Annotated[str, Field(min_length=1, max_length=4_096)]
+    partition: Annotated[int, Field(ge=0)]
+    offset: Annotated[int, Field(ge=0)]
+    project_id: Annotated[Text, Field(description="Project of the event that took its place.")]
+    is_changed: Annotated[bool, Field(description="Whether its text was replaced.")]
+
+
 AnyControlEvent = Annotated[
-    AlertAcknowledged | AlertsSilenced | SilenceEnded | HookEnabled, Field(discriminator="type")
+    AlertAcknowledged | AlertsSilenced | SilenceEnded | HookEnabled | DeadLetterReplayed, Field(discriminator="type")
 ]
 
 CONTROL_ADAPTER: TypeAdapter[AnyControlEvent] = TypeAdapter(AnyControlEvent)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from flows.replays import LogReplays
 from monitor.api.access import read_tokens
 from schemas.control import parse_control_event
 from schemas.rows import PROJECTS, row_version
@@ -15,7 +16,7 @@ from sinks.clickhouse.client import connect
 from tests.support.clickhouse_front import ClickHouseFront, Fault, FaultKind
 from tests.support.clickhouse_rows import migrated, row, write
 from tests.support.monitored import CLOCK, world_labels, world_rows
-from tests.support.monitoring import Caller, served
+from tests.support.monitoring import Caller, served, submitted
 
 playwright = pytest.importorskip("playwright.sync_api")
 axe_module = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -55,9 +56,18 @@ def control() -> list[bytes]:
 
 
 @pytest.fixture(scope="module")
-def monitor(database: tuple[str, Path], control: list[bytes]) -> Iterator[Caller]:
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log that records are appended to."""
+    return tmp_path_factory.mktemp("log") / "log.jsonl"
+
+
+@pytest.fixture(scope="module")
+def monitor(database: tuple[str, Path], control: list[bytes], log: Path) -> Iterator[Caller]:
     """A monitor without tokens."""
-    with served(lambda: connect(database[0]), write_control=control.append, fresh_seconds=0.2) as caller:
+    replays = LogReplays(lambda: connect(database[0]), log=f"file:{log}", options={})
+    with served(
+        lambda: connect(database[0]), write_control=control.append, replays=replays, fresh_seconds=0.2
+    ) as caller:
         yield caller
 
 
@@ -164,6 +174,24 @@ def test_a_refused_record_shows_its_bytes(watched: Watched) -> None:
     with page.expect_download() as download:
         page.get_by_role("link", name="download the raw bytes").click()
     assert Path(download.value.path()).read_bytes() == b'{"half": \xff'
+
+
+def test_a_refused_record_is_mended_and_replayed(watched: Watched, control: list[bytes], log: Path) -> None:
+    """Its text can be changed; what is still no event is told, what is one is appended to the log and noted."""
+    control.clear()
+    page = opened(watched, "/health", ["Refused records"])
+    page.get_by_role("button", name="Show").first.click()
+    page.get_by_text("Mend and replay").click()
+    page.get_by_label("Reason").fill("the tool cut it")
+    page.get_by_role("button", name="Replay").click()
+    expect(page.locator("form.replay [role=status]")).to_contain_text("still no event")
+    page.get_by_label("Record", exact=True).fill(submitted("sentiment"))
+    page.get_by_role("button", name="Replay").click()
+    expect(page.locator("form.replay [role=status]")).to_contain_text("Appended to the log, as an event of sentiment")
+    assert log.read_text() == submitted("sentiment") + "\n"
+    [event] = [parse_control_event(event) for event in control]
+    assert (event.type, event.comment) == ("dead_letter.replayed", "the tool cut it")
+    watched.errors[:] = [error for error in watched.errors if "422" not in error]  # the browser notes what was refused
 
 
 def test_alerts_are_acknowledged_and_silenced_with_a_reason(watched: Watched, control: list[bytes]) -> None:

@@ -5,6 +5,8 @@ import json
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from flows.monitor import control_writer
+from flows.settings import Settings
 from sinks.hooks.cloudevents_kafka import CloudEventsKafka
 from sinks.hooks.control_topic import ControlTopic
 from sinks.hooks.notification import Kind, Notification, Outcome
@@ -61,3 +63,20 @@ def test_actions_are_read_from_a_topic_once(broker: Broker) -> None:
             seen += payloads
         source.close()
     assert seen == [b"event 0", b"event 1"]
+
+
+def test_what_people_do_in_the_monitor_reaches_the_flow_by_the_topic(broker: Broker) -> None:
+    """Where Kafka is the source, control events go to the topic beside it, in one order, whoever runs the flow."""
+    topic = broker.create_topic()
+    settings = Settings(source=f"kafka://{broker.bootstrap}/labelpulse.events", control_topic=topic)
+    write = control_writer(settings)
+    assert write is not None
+    for number in range(3):
+        write(f"event {number}".encode())
+    source = ControlTopic(brokers=broker.bootstrap, topic=topic)
+    position, seen = None, []
+    while len(seen) < 3:
+        payloads, position = source.read(position)
+        seen += payloads
+    source.close()
+    assert seen == [b"event 0", b"event 1", b"event 2"]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from flows.replays import LogReplays
 from monitor.queries.catalogue import QUERIES
 from sinks.clickhouse.client import connect
 from tests.support.clickhouse_rows import migrated, write
@@ -23,7 +24,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The document of an application over the small world."""
     with migrated(tmp_path_factory.mktemp("fuzzed")) as (dsn, _):
         write(dsn, world_rows(world_labels()))
-        with served(lambda: connect(dsn), write_control=lambda _: None, fresh_seconds=0.5) as caller:
+        replays = LogReplays(lambda: connect(dsn), log=f"file:{tmp_path_factory.mktemp('log')}/log.jsonl", options={})
+        with served(lambda: connect(dsn), write_control=lambda _: None, replays=replays, fresh_seconds=0.5) as caller:
             yield schemathesis.openapi.from_url(f"{caller.url}openapi.json")
 
 
@@ -31,6 +33,7 @@ PATHS = [
     *(("GET", f"/api/v1/queries/{name}") for name in QUERIES), ("GET", "/api/v1/queries"), ("GET", "/healthz"),
     ("GET", "/api/v1/session"), ("POST", "/api/v1/session"), ("DELETE", "/api/v1/session"), ("GET", "/api/v1/actions"),
     ("POST", "/api/v1/actions/acknowledge"), ("POST", "/api/v1/actions/silence"),
+    ("POST", "/api/v1/actions/replay"),
 ]  # fmt: skip
 
 

@@ -1,6 +1,5 @@
 """What people do about alerts: written as control events through a writer that the application is given."""
 
-import uuid
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from monitor.api.access import Grant
+from monitor.api.acting import Reason, acting, said
 from monitor.api.context import Context
 from monitor.api.problems import PROBLEM_RESPONSES, Problem
 from schemas.control import AlertAcknowledged, AlertsSilenced, ControlEvent
@@ -18,7 +18,6 @@ from schemas.control import AlertAcknowledged, AlertsSilenced, ControlEvent
 ACTIONS_KEPT = 1_000
 HOURS_MAX = 24 * 30
 Text = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Reason = Annotated[str, Field(min_length=1, max_length=2_000, description="Why, for whoever comes after.")]
 ControlWriter = Callable[[bytes], None]
 """Takes a control event as JSON bytes, and returns once it is kept."""
 
@@ -96,34 +95,16 @@ def actions_router(context: Context, actions: Actions) -> APIRouter:
 
     @router.post("/acknowledge", summary="take an alert on", status_code=201)
     async def acknowledge(request: Request, asked: Acknowledge) -> Action:
-        grant = await _acting(request, context, project_id=asked.project_id)
-        event = AlertAcknowledged(**_common(grant, asked.reason), type="alert.acknowledged", alert_id=asked.alert_id)
+        grant = await acting(request, context, project_id=asked.project_id)
+        event = AlertAcknowledged(**said(grant, asked.reason), type="alert.acknowledged", alert_id=asked.alert_id)
         return await actions.take(event, project_id=asked.project_id)
 
     @router.post("/silence", summary="do not deliver some alerts for a while", status_code=201)
     async def silence(request: Request, asked: Silence) -> Action:
-        grant = await _acting(request, context, project_id=asked.project_id)
+        grant = await acting(request, context, project_id=asked.project_id)
         matchers = asked.model_dump(exclude={"reason", "hours"}, exclude_none=True)
         until = datetime.now(UTC) + timedelta(hours=asked.hours)
-        event = AlertsSilenced(**_common(grant, asked.reason), type="alerts.silenced", until=until, **matchers)
+        event = AlertsSilenced(**said(grant, asked.reason), type="alerts.silenced", until=until, **matchers)
         return await actions.take(event, project_id=asked.project_id)
 
     return router
-
-
-async def _acting(request: Request, context: Context, *, project_id: str | None) -> Grant:
-    """Return who acts; raises a `Problem` if they may not, or if another site made their browser ask."""
-    grant = await context.grant(request)
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise Problem(403, "another site asked for this")
-    if not grant.may_act:
-        raise Problem(403, "this token may look, not act")
-    if project_id is not None:
-        await context.require_project(project_id, grant)
-    elif grant.projects:
-        raise Problem(403, "this token opens some projects only", remedy="name the project")
-    return grant
-
-
-def _common(grant: Grant, reason: str) -> dict[str, Any]:
-    return {"event_id": uuid.uuid4().hex, "occurred_at": datetime.now(UTC), "by": grant.name, "comment": reason}

@@ -19,6 +19,7 @@ class Session(BaseModel):
     name: str
     projects: Annotated[list[str] | None, Field(description="Projects that may be seen; null for all.")]
     may_act: bool
+    may_replay: Annotated[bool, Field(description="Whether refused records may be appended to the log again.")]
     is_open: Annotated[bool, Field(description="Whether no token is asked for.")]
 
 
@@ -30,7 +31,7 @@ class SignIn(BaseModel):
     token: Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
-def session_router(context: Context, actions: Actions) -> APIRouter:
+def session_router(context: Context, actions: Actions, *, may_replay: bool) -> APIRouter:
     """Return the addresses of the session."""
     router = APIRouter(prefix="/api/v1/session", tags=["session"], responses=PROBLEM_RESPONSES)
 
@@ -39,7 +40,10 @@ def session_router(context: Context, actions: Actions) -> APIRouter:
         grant = await context.grant(request)
         projects = sorted(grant.projects) or None
         may_act = grant.may_act and actions.are_possible
-        return Session(name=grant.name, projects=projects, may_act=may_act, is_open=context.tokens.is_open)
+        return Session(
+            name=grant.name, projects=projects, may_act=may_act, may_replay=may_act and may_replay,
+            is_open=context.tokens.is_open,
+        )  # fmt: skip
 
     @router.post("", summary="exchange a token for a cookie", status_code=204)
     async def sign_in(request: Request, asked: SignIn) -> Response:

@@ -13,6 +13,7 @@ from schemas.control import (
     AlertAcknowledged,
     AlertsSilenced,
     AnyControlEvent,
+    DeadLetterReplayed,
     HookEnabled,
     SilenceEnded,
     parse_control_event,
@@ -83,6 +84,8 @@ class Control:
                 self._end_silence(event, now)
             case HookEnabled():
                 self._enable(event, now)
+            case DeadLetterReplayed():
+                pass  # it has been done, and is no matter of deliveries
             case _:
                 assert_never(event)
 

@@ -15,6 +15,16 @@ from monitor.server import LOOPBACK_NAMES, MonitorServer
 TIMEOUT_SECONDS = 60.0
 
 
+def submitted(project_id: str) -> str:
+    """Return a submission as it stands in a log."""
+    event = {
+        "schema_version": 1, "type": "annotation.submitted", "event_id": "mended", "project_id": project_id,
+        "occurred_at": "2026-01-05T09:00:00Z", "source": "test", "annotation_id": "mended", "annotator_id": "ann",
+        "item_id": "item-1", "question_id": "label", "label": {"kind": "categorical", "value": "cat"},
+    }  # fmt: skip
+    return json.dumps(event, separators=(",", ":"))
+
+
 @contextmanager
 def served(connect: Callable[[], Client], *, tokens: TokenBook | None = None, **options: Any) -> Iterator["Caller"]:
     """Serve a monitor while the block runs; answers of the database are not kept unless it is asked for."""

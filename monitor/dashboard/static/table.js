@@ -5,11 +5,11 @@ const PAGE_ROWS = 25;
 
 /**
  * columns: [{ title, cell(row) → node or text, sort?(row) → value, isNumber? }]
- * options: caption, search(row) → text, filter(row) → boolean, details(row) → promise of a node, none
+ * options: keepsDetails (what was opened stays as it is, though rows change), caption, search(row) → text, filter(row) → boolean, details(row) → promise of a node, none
  */
-export function table(columns, { caption, search = null, details = null, none = "Nothing to show", key = JSON.stringify, sorted = null, pageRows = PAGE_ROWS }) {
+export function table(columns, { caption, search = null, details = null, none = "Nothing to show", key = JSON.stringify, sorted = null, pageRows = PAGE_ROWS, keepsDetails = false }) {
   let all = [], page = 0, order = sorted, text = "", filter = () => true;
-  const opened = new Set();
+  const opened = new Set(), kept = new Map();
   const head = h("tr");
   const body = h("tbody");
   const pager = h("div", { class: "pager" });
@@ -37,12 +37,12 @@ export function table(columns, { caption, search = null, details = null, none = 
   }
 
   function chosen() {
-    const kept = all.filter((row) => filter(row) && (!text || search(row).toLowerCase().includes(text)));
-    if (!order) return kept;
+    const fitting = all.filter((row) => filter(row) && (!text || search(row).toLowerCase().includes(text)));
+    if (!order) return fitting;
     const value = columns[order.index].sort;
     const sign = order.isDown ? -1 : 1;
     const rank = (row) => { const found = value(row); return found === null || found === undefined || Number.isNaN(found) ? null : found; };
-    return kept.map((row) => [rank(row), row]).sort(([a], [b]) => {
+    return fitting.map((row) => [rank(row), row]).sort(([a], [b]) => {
       if (a === null || b === null) return (a === null) - (b === null);
       return sign * (typeof a === "string" ? a.localeCompare(b) : a - b);
     }).map(([, row]) => row);
@@ -74,7 +74,10 @@ export function table(columns, { caption, search = null, details = null, none = 
     const name = key(row);
     const below = h("tr", { hidden: !opened.has(name) }, h("td", { colSpan: columns.length }));
     const toggle = h("button", { type: "button", class: "quiet", "aria-expanded": String(opened.has(name)) }, "Show");
-    const open = async () => replace(below.firstChild, await details(row));
+    const open = async () => {
+      if (!keepsDetails || !kept.has(name)) kept.set(name, await details(row));
+      replace(below.firstChild, kept.get(name));
+    };
     toggle.addEventListener("click", async () => {
       const isOpen = !opened.has(name);
       if (isOpen) opened.add(name); else opened.delete(name);
@@ -93,6 +96,7 @@ export function table(columns, { caption, search = null, details = null, none = 
     controls,
     show(rows) {
       if (JSON.stringify(rows) === JSON.stringify(all) && rows.length) return;
+      if (keepsDetails && body.contains(document.activeElement) && document.activeElement.form) return; // somebody is typing
       all = rows;
       draw();
     },

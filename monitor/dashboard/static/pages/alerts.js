@@ -5,6 +5,7 @@ import { time } from "../format.js";
 import { hoursOf } from "../state.js";
 import { identity, sentence, severityBadge } from "./attention.js";
 
+const DONE = { "alerts.silenced": "silenced", "alert.acknowledged": "acknowledged", "dead_letter.replayed": "replayed" };
 const HOURS = [[1, "1 hour"], [8, "8 hours"], [24, "1 day"], [168, "1 week"]];
 
 /** Asks for a reason; resolves to what was given, or null. */
@@ -76,7 +77,7 @@ export function build({ project, range, session }) {
     shown = next;
     replace(list, found.map((row) => line(row, events)));
     replace(box.body, wrong, found.length ? list : empty("No alerts", "No annotator has got worse, nothing was refused."));
-    replace(history.body, events.length ? h("ul", { class: "attention" }, events.map((event) => h("li", {}, h("span", { class: "badge" }, event.type === "alerts.silenced" ? "silenced" : "acknowledged"), h("p", {}, `${event.by}: ${event.comment}`, h("br"), h("small", {}, event.alert_id ?? [event.project_id, event.question_id, event.annotator_id].filter(Boolean).join(" · "))), h("small", {}, time(event.occurred_at))))) : empty("Nothing yet", session?.may_act ? "" : "Acknowledging and silencing need a token that may act, and a flow that takes control events."));
+    replace(history.body, events.length ? h("ul", { class: "attention" }, events.map((event) => h("li", {}, h("span", { class: "badge" }, DONE[event.type]), h("p", {}, `${event.by}: ${event.comment}`, h("br"), h("small", {}, event.alert_id ?? [event.project_id, event.question_id, event.annotator_id, event.offset !== undefined && `record ${event.partition}/${event.offset}`].filter(Boolean).join(" · "))), h("small", {}, time(event.occurred_at))))) : empty("Nothing yet", session?.may_act ? "" : "Acknowledging and silencing need a token that may act, and a flow that takes control events."));
   }
 
   return { elements: [h("div", { class: "head" }, h("h1", {}, "Alerts"), h("p", { class: "lead" }, `last ${hours} hours${project ? ` of ${project}` : ", all projects"}`)), box.element, history.element], load };

@@ -1,5 +1,5 @@
 /** Whether the data can be trusted: accounts, clocks, and what was refused. */
-import { rows } from "../api.js";
+import { rows, send } from "../api.js";
 import { partsChart } from "../charts.js";
 import { badge, card, empty, figure, h, replace } from "../dom.js";
 import { ago, bytes, count, percent, time } from "../format.js";
@@ -10,16 +10,43 @@ const PARTS = [
   { key: "late", name: "late", colour: 1 }, { key: "dead", name: "refused", colour: "bad" },
 ];
 
-function rawBytes(row) {
+/** A form that appends a refused record to the log again, its text mended. */
+function replayForm(row, said) {
+  const text = h("textarea", { rows: 6, required: true, spellcheck: false, maxLength: 4_194_304 });
+  text.value = row.payload;
+  const reason = h("input", { type: "text", required: true, maxLength: 2000 });
+  const told = h("p", { role: "status" });
+  const button = h("button", {}, "Replay");
+  const form = h("form", { class: "replay" }, h("label", {}, "Record", text), h("label", {}, "Reason", reason), h("div", { class: "row-actions" }, button), told);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    const { stream, partition, offset } = row;
+    try {
+      const done = await send("/api/v1/actions/replay", { stream, partition, offset, reason: reason.value, payload: text.value === row.payload ? null : text.value });
+      told.className = "";
+      told.textContent = `Appended to the log, as an event of ${done.event.project_id}. It counts like any other; this letter stays as history.`;
+    } catch (error) {
+      told.className = "error";
+      told.textContent = error.message;
+    } finally {
+      button.disabled = false;
+    }
+  });
+  return h("details", { class: "replaying" }, h("summary", {}, said), form);
+}
+
+function rawBytes(row, session) {
   const binary = Uint8Array.from(atob(row.payload_base64), (character) => character.charCodeAt(0));
   const address = URL.createObjectURL(new Blob([binary], { type: "application/octet-stream" }));
   const isCut = binary.length < row.payload_bytes;
   const hex = [...binary.slice(0, 256)].map((value) => value.toString(16).padStart(2, "0")).join(" ");
   return h("div", {}, h("p", {}, row.error), h("p", { class: "muted" }, `${bytes(row.payload_bytes)}${isCut ? `, of which the first ${bytes(binary.length)} were kept` : ""} · `, h("a", { href: address, download: `${row.partition}-${row.offset}.bin` }, "download the raw bytes")),
-    h("pre", { tabindex: "0", role: "region", "aria-label": "The record as text" }, row.payload.slice(0, 4000)), h("details", {}, h("summary", {}, "First bytes"), h("pre", { tabindex: "0", role: "region", "aria-label": "First bytes" }, hex)));
+    h("pre", { tabindex: "0", role: "region", "aria-label": "The record as text" }, row.payload.slice(0, 4000)), h("details", {}, h("summary", {}, "First bytes"), h("pre", { tabindex: "0", role: "region", "aria-label": "First bytes" }, hex)),
+    session?.may_replay && row.payload_bytes <= 4_194_304 && replayForm(row, "Mend and replay"));
 }
 
-export function build({ project }) {
+export function build({ project, session }) {
   const balance = figure("Accounts"), events = figure("Events in"), refused = figure("Refused"), newest = figure("Newest event");
   const accounts = card("What became of each event", { note: "events in = counted + delivered again + late + refused", width: "w8" });
   const reasons = card("Why records were refused", { width: "w4" });
@@ -39,7 +66,7 @@ export function build({ project }) {
     { title: "Project", sort: (row) => row.project_id, cell: (row) => row.project_id ?? "–" }, { title: "Partition", isNumber: true, sort: (row) => row.partition, cell: (row) => count(row.partition) },
     { title: "Offset", isNumber: true, sort: (row) => row.offset, cell: (row) => count(row.offset) }, { title: "Size", isNumber: true, sort: (row) => row.payload_bytes, cell: (row) => bytes(row.payload_bytes) },
     { title: "", cell: () => "" },
-  ], { caption: "Refused records", search: (row) => `${row.error_code} ${row.stage} ${row.project_id} ${row.error}`, details: async (row) => rawBytes(row), key: (row) => `${row.partition}/${row.offset}`, none: "No record was refused", pageRows: 15 });
+  ], { caption: "Refused records", search: (row) => `${row.error_code} ${row.stage} ${row.project_id} ${row.error}`, details: async (row) => rawBytes(row, session), key: (row) => `${row.partition}/${row.offset}`, none: "No record was refused", pageRows: 15, keepsDetails: true });
   const codes = table([
     { title: "Reason", sort: (row) => row.error_code, cell: (row) => row.error_code }, { title: "Stage", cell: (row) => row.stage }, { title: "Records", isNumber: true, sort: (row) => row.records, cell: (row) => count(row.records) },
   ], { caption: "Why records were refused", none: "No record was refused", pageRows: 6 });
