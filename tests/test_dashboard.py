@@ -220,6 +220,17 @@ def test_a_trend_is_split_by_an_attribute(watched: Watched) -> None:
     expect(split).to_contain_text("north")
     expect(split).to_contain_text("south")
     assert "slice=team" in page.url
+    for name in ("Classes by slice: table", "Confusions by slice: table"):
+        expect(page.get_by_role("region", name=name)).to_contain_text("north")
+    expect(page.get_by_label(re.compile("^Labels of sentiment over time by team"))).to_be_visible()
+
+
+def test_an_annotators_trends_are_split_by_an_attribute(watched: Watched) -> None:
+    """The same choice on the page of one annotator."""
+    page = opened(watched, ANNOTATOR, PAGES[ANNOTATOR])
+    page.get_by_label("Split by").select_option("team")
+    expect(page.get_by_label(re.compile("^Labels of bob over time by team"))).to_be_visible()
+    assert "slice=team" in page.url and "annotator=bob" in page.url
 
 
 def test_what_is_not_there_is_said(browser: Any, monitor: Caller) -> None:

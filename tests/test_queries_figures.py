@@ -6,14 +6,18 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import krippendorff
+import numpy as np
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from monitor.queries.overviews import FLAGS
 from monitor.queries.run import run_query
+from schemas.rows import CONSENSUS, REVIEWS, Table
+from schemas.rows import LABELS as LABELS_TABLE
 from schemas.timestamps import moment_of
-from tests.support.clickhouse_rows import MINUTE, migrated, write
-from tests.support.monitored import CLOCK, Label, world_labels, world_rows
+from tests.support.clickhouse_rows import MINUTE, migrated, row, write
+from tests.support.monitored import CLASSES, CLOCK, Label, world_labels, world_rows
 
 LABELS = world_labels()
 OF_SENTIMENT = [one for one in LABELS if one.project_id == "sentiment"]
@@ -26,7 +30,22 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A connection to a database with the small world in it."""
     with migrated(tmp_path_factory.mktemp("figures")) as (dsn, client):
         write(dsn, world_rows(LABELS))
+        write(dsn, reviewed_rows())
         yield client
+
+
+def reviewed_rows() -> dict[Table, list[tuple[Any, ...]]]:
+    """Return three labels by two teams on two items of a project p, their reviews and consensus."""
+    labels = [
+        row(LABELS_TABLE, item_id=f"i{number % 2}", annotation_id=f"a{number}", attributes={"team": team})
+        for number, team in enumerate(["red", "red", "blue"])
+    ]
+    reviews = [
+        row(REVIEWS, annotation_id=f"a{number}", decision=decision, is_first=is_first, review_id=f"v{place}")
+        for place, (number, decision, is_first) in enumerate([(0, "fix", 1), (0, "accept", 0), (2, "accept", 1)])
+    ]
+    found = [row(CONSENSUS, item_id=item, confidence=0.8) for item in ("i0", "i1")]
+    return {LABELS_TABLE: labels, REVIEWS: reviews, CONSENSUS: found}
 
 
 def asked(client: Client, name: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -140,6 +159,45 @@ def test_slices_are_computed_from_the_labels(client: Client) -> None:
     }
     [whole] = asked(client, "slice-board", **SENTIMENT, slice="nothing")
     assert (whole["slice_value"], whole["labels"]) == ("", len(OF_SENTIMENT))
+
+
+def test_agreement_of_a_slice_is_that_of_its_labels(client: Client) -> None:
+    """Nominal alpha of the labels of one team, as another library has it, and the share of pairs that agree."""
+    for held in asked(client, "slice-agreement", **SENTIMENT, slice="team"):
+        of = [one for one in OF_SENTIMENT if one.team == held["slice_value"]]
+        items = [[one for one in of if one.item_id == item] for item in sorted({one.item_id for one in of})]
+        repeated = [labels for labels in items if len({one.annotator_id for one in labels}) > 1]
+        counts = [[sum(one.label == name for one in labels) for name in CLASSES] for labels in repeated]
+        assert (held["items_repeated"], held["labels"]) == (len(repeated), sum(map(sum, counts)))
+        expected = krippendorff.alpha(value_counts=np.array(counts), level_of_measurement="nominal")
+        assert held["alpha"] == pytest.approx(expected)
+        pairs = [sum(n * (n - 1) for n in of_item) / (sum(of_item) * (sum(of_item) - 1)) for of_item in counts]
+        assert held["percent_agreement"] == pytest.approx(np.mean(pairs))
+
+
+def test_classes_and_confusion_of_slices_add_up_to_those_of_the_project(client: Client) -> None:
+    """Every label is in one slice; shares are of the slice."""
+    classes = asked(client, "slice-classes", **SENTIMENT, slice="team", bucket_seconds=10_000_000)
+    confusion = asked(client, "slice-confusion", **SENTIMENT, slice="team")
+    for team in ("north", "south"):
+        of = [one for one in OF_SENTIMENT if one.team == team]
+        given = Counter(one.label for one in of)
+        assert {one["label"]: one["labels"] for one in classes if one["slice_value"] == team} == given
+        assert sum(one["class_share"] for one in classes if one["slice_value"] == team) == pytest.approx(1)
+        judged = Counter((one.truth, one.label) for one in of if one.truth)
+        cells = [one for one in confusion if one["slice_value"] == team]
+        assert {(one["truth"], one["label"]): one["labels"] for one in cells} == judged
+
+
+def test_reviews_and_settled_items_of_slices(client: Client) -> None:
+    """A review belongs to the slice of its label; an item to each slice that labelled it."""
+    of_reviews = {one["slice_value"]: one for one in asked(client, "slice-reviews", project="p", slice="team")}
+    settled = {one["slice_value"]: one for one in asked(client, "slice-settled", project="p", slice="team")}
+    names = ("reviews", "accepted", "fixed", "first_reviews", "acceptance")
+    assert [of_reviews["red"][name] for name in names] == [2, 1, 1, 1, 0]
+    assert [of_reviews["blue"][name] for name in names] == [1, 1, 0, 1, 1]
+    assert (settled["red"]["items"], settled["blue"]["items"]) == (2, 1)
+    assert settled["blue"]["confidence"] == pytest.approx(0.8)
 
 
 def test_evidence_begins_with_the_latest_mistake(client: Client) -> None:

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 
 from monitor.queries.catalogue import QUERIES
 from monitor.queries.run import run_query
-from schemas.rows import ITEMS, LABELS
+from schemas.rows import CONSENSUS, ITEMS, LABELS, REVIEWS
 from schemas.timestamps import moment_of
 from tests.support.clickhouse_rows import MINUTE, NINE, migrated, row, write
 
@@ -32,6 +32,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
                 versions = range(first, first + 100)
                 write(dsn, {LABELS: [label(chance, version, generation) for version in versions],
                             ITEMS: [item(chance, version, generation) for version in versions]})  # fmt: skip
+        latest = {"generation": 1, "version": (1 << 48) + 1}
+        known = [row(CONSENSUS, item_id=f"i{key}", confidence=0.5, **latest) for key in range(KEYS)]
+        reviews = [row(REVIEWS, annotation_id=f"a{key}", is_first=1, **latest) for key in range(KEYS)]
+        write(dsn, {CONSENSUS: known, REVIEWS: reviews})
         client.command("INSERT INTO generations VALUES ('p', 1, now64(6), 1)")
         yield client
 

@@ -4,6 +4,24 @@ import { h, replace } from "./dom.js";
 
 export const nameOf = (row) => row.slice_value || "(not given)";
 
+const LINES_MAX = 10;
+
+/** A column of a trend by slice as lines over time, those with the most labels; questions are put together. */
+export function linesBySlice(trend, column) {
+  const lines = new Map();
+  for (const row of trend) {
+    const name = nameOf(row);
+    if (!lines.has(name)) lines.set(name, { name, labels: 0, points: new Map() });
+    const line = lines.get(name), point = line.points.get(row.bucket_start) ?? { at: row.bucket_start, labels: 0, sum: 0 };
+    line.labels += row.labels;
+    if (row[column] !== null) { point.labels += row.labels; point.sum += column === "labels" ? row.labels : row[column] * row.labels; }
+    line.points.set(row.bucket_start, point);
+  }
+  const value = (point) => (column === "labels" ? point.sum : point.labels ? point.sum / point.labels : null);
+  return [...lines.values()].sort((a, b) => b.labels - a.labels).slice(0, LINES_MAX)
+    .map(({ name, points }) => ({ name, points: [...points.values()].sort((a, b) => (a.at < b.at ? -1 : 1)).map((point) => ({ at: point.at, value: value(point) })) }));
+}
+
 /** A select of the attributes that a project's labels carry; hidden while there are none. */
 export function slicePicker({ project, slice, choose }) {
   const select = h("select", { "aria-label": "Split by" });

@@ -3,12 +3,14 @@ import { rows } from "../api.js";
 import { bandChart, barChart, confusionChart, lineChart } from "../charts.js";
 import { badge, card, empty, figure, h, link, replace } from "../dom.js";
 import { count, percent, seconds, time } from "../format.js";
+import { linesBySlice, nameOf, slicePicker } from "../slices.js";
 import { periodOf } from "../state.js";
 import { table } from "../table.js";
 import { flagBadges } from "./annotators.js";
 import { accuracyLines, grouped, perBucket, total } from "./series.js";
 
-export function build({ project, question, annotator, range, projectRow }) {
+export function build({ project, question, annotator, range, slice, projectRow, go }) {
+  const picking = slicePicker({ project, slice, choose: (name) => go("/annotator", { slice: name }) });
   const period = periodOf(range, projectRow);
   const accuracy = figure("Accuracy, all time"), recent = figure("Since the last change"), speed = figure("Median time a label"), labels = figure("Labels");
   const flags = h("span", { class: "badges" });
@@ -19,7 +21,7 @@ export function build({ project, question, annotator, range, projectRow }) {
   const changesCard = card("Changes detected");
   const charts = {
     accuracy: bandChart(`Accuracy of ${annotator} over time`, { min: 0, max: 1 }), confusion: confusionChart(`Confusion of classes by ${annotator}`),
-    labels: barChart(`Labels of ${annotator} over time`), speed: lineChart(`Mean time a label of ${annotator} over time`),
+    labels: slice ? lineChart(`Labels of ${annotator} over time by ${slice}`, { format: count }) : barChart(`Labels of ${annotator} over time`), speed: lineChart(`Mean time a label of ${annotator} over time`),
   };
   const evidence = table([
     { title: "Answered", sort: (row) => row.label, cell: (row) => row.label },
@@ -40,19 +42,20 @@ export function build({ project, question, annotator, range, projectRow }) {
   ], { caption: "Changes detected", none: "No change has been detected" });
   return {
     elements: [
-      h("div", { class: "head" }, h("h1", {}, annotator, " ", flags), h("p", { class: "lead" }, link("/annotators", { project }, `all annotators of ${project}`), question ? ` · question ${question}` : "")),
+      h("div", { class: "head" }, h("h1", {}, annotator, " ", flags), h("p", { class: "lead" }, link("/annotators", { project }, `all annotators of ${project}`), question ? ` · question ${question}` : ""), h("div", { class: "controls" }, picking.element)),
       h("div", { class: "figures" }, accuracy.element, recent.element, speed.element, labels.element),
       h("div", { class: "grid" }, accuracyCard.element, confusionCard.element, labelsCard.element, speedCard.element, changesCard.element, evidenceCard.element),
     ],
     async load() {
       const whom = { project, question, annotator };
-      const [board, trend, drifts, confusion, found] = await Promise.all([
+      const [board, trend, drifts, confusion, found, sliced] = await Promise.all([
         rows("annotator-board", whom), rows("annotator-trend", { ...whom, ...period, limit: 10_000 }), rows("drift", { ...whom, limit: 200 }),
         rows("confusion", { ...whom, limit: 5000 }), rows("evidence", { ...whom, since: period.since, limit: 500 }),
+        slice ? rows("slice-trend", { ...whom, ...period, slice, limit: 10_000 }) : null, picking.load(),
       ]);
       if (!board.length) throw Object.assign(new Error(`Nobody called ${annotator} has labelled anything in ${project}.`), { status: 404, name: "ApiError" });
       showFigures(board);
-      showTrends(board, trend, drifts);
+      showTrends(board, trend, drifts, sliced);
       showConfusion(confusion);
       for (const [box, one, data] of [[changesCard, changes, drifts], [evidenceCard, evidence, found]]) {
         if (!box.body.contains(one.element)) replace(box.body, one.element);
@@ -71,7 +74,7 @@ export function build({ project, question, annotator, range, projectRow }) {
     labels.show(count(total(board, "labels")), `${count(total(board, "gold_labels"))} with a known answer, the last ${time(first.last_at)}`);
   }
 
-  function showTrends(board, trend, drifts) {
+  function showTrends(board, trend, drifts, sliced) {
     const put = (box, element) => box.body.contains(element) || replace(box.body, element);
     if (!trend.length) {
       for (const box of [accuracyCard, labelsCard, speedCard]) replace(box.body, empty("Nothing in this period", "Choose a longer one above."));
@@ -80,11 +83,11 @@ export function build({ project, question, annotator, range, projectRow }) {
     put(accuracyCard, charts.accuracy.element);
     const marks = drifts.map((row) => ({ at: row.changed_at ?? row.detected_at, text: row.direction, isWorse: row.direction === "worse" }));
     const reference = board.length === 1 && board[0].peers_accuracy ? { value: board[0].peers_accuracy, text: "all annotators" } : null;
-    charts.accuracy.draw({ lines: accuracyLines(trend), marks, reference });
+    charts.accuracy.draw({ lines: sliced ? accuracyLines(sliced, nameOf).slice(0, 10) : accuracyLines(trend), marks, reference });
     put(labelsCard, charts.labels.element);
-    charts.labels.draw({ points: perBucket(trend, (of) => total(of, "labels")) });
+    charts.labels.draw(sliced ? { lines: linesBySlice(sliced, "labels") } : { points: perBucket(trend, (of) => total(of, "labels")) });
     put(speedCard, charts.speed.element);
-    charts.speed.draw({ lines: grouped(trend, (row) => row.question_id).map(([name, of]) => ({ name, points: of.map((row) => ({ at: row.bucket_start, value: row.duration_ms_mean })) })) });
+    charts.speed.draw({ lines: sliced ? linesBySlice(sliced, "duration_ms_mean") : grouped(trend, (row) => row.question_id).map(([name, of]) => ({ name, points: of.map((row) => ({ at: row.bucket_start, value: row.duration_ms_mean })) })) });
   }
 
   function showConfusion(cells) {

@@ -3,7 +3,7 @@ import { rows } from "../api.js";
 import { bandChart, barChart, confusionChart, funnelChart, lineChart, shareChart } from "../charts.js";
 import { card, empty, figure, h, interval, link, replace } from "../dom.js";
 import { count, percent, seconds, short, time } from "../format.js";
-import { nameOf, slicePicker } from "../slices.js";
+import { linesBySlice, nameOf, slicePicker } from "../slices.js";
 import { periodOf } from "../state.js";
 import { table } from "../table.js";
 import { accuracyLines, driftMarks, grouped, perBucket, questionsOf, total } from "./series.js";
@@ -17,7 +17,20 @@ const sliceTable = () => table([
   { title: "Labels", isNumber: true, sort: (row) => row.labels, cell: (row) => count(row.labels) }, { title: "Judged", isNumber: true, sort: (row) => row.gold_labels, cell: (row) => count(row.gold_labels) },
   { title: "Mean time", isNumber: true, sort: (row) => row.duration_ms_mean, cell: (row) => seconds(row.duration_ms_mean) },
   { title: "Annotators", isNumber: true, sort: (row) => row.annotators, cell: (row) => count(row.annotators) }, { title: "Items", isNumber: true, sort: (row) => row.items, cell: (row) => count(row.items) },
+  { title: "Agreement", isNumber: true, sort: (row) => row.alpha, cell: (row) => (typeof row.alpha === "number" ? row.alpha.toFixed(2) : "–") },
+  { title: "Accepted at once", isNumber: true, sort: (row) => row.acceptance, cell: (row) => percent(row.acceptance ?? null) },
+  { title: "Expected errors", isNumber: true, sort: (row) => row.errors, cell: (row) => (row.errors === undefined ? "–" : count(row.errors)) },
 ], { caption: "Slices", none: "Nothing in this period", sorted: { index: 2, isDown: false } });
+
+const sliceClassTable = () => table([
+  { title: "Slice", sort: nameOf, cell: nameOf }, { title: "Class", sort: (row) => row.label, cell: (row) => row.label },
+  { title: "Share", isNumber: true, sort: (row) => row.class_share, cell: (row) => percent(row.class_share) }, { title: "Labels", isNumber: true, sort: (row) => row.labels, cell: (row) => count(row.labels) },
+], { caption: "Classes by slice", none: "Nothing in this period", pageRows: 10 });
+
+const sliceConfusionTable = () => table([
+  { title: "Slice", sort: nameOf, cell: nameOf }, { title: "Known answer", sort: (row) => row.truth, cell: (row) => row.truth }, { title: "Answered", sort: (row) => row.label, cell: (row) => row.label },
+  { title: "Share", isNumber: true, sort: (row) => row.share, cell: (row) => percent(row.share) }, { title: "Labels", isNumber: true, sort: (row) => row.labels, cell: (row) => count(row.labels) },
+], { caption: "Confusions by slice", none: "No mistakes in this period", sorted: { index: 3, isDown: true }, pageRows: 10 });
 
 const stepTable = () => table([
   { title: "Step", sort: (row) => row.step, cell: (row) => row.step }, { title: "Question", sort: (row) => row.question_id, cell: (row) => row.question_id },
@@ -36,6 +49,9 @@ const reviewerTable = () => table([
   { title: "Accepted", isNumber: true, sort: (row) => row.accepted / row.reviews, cell: (row) => percent(row.accepted / row.reviews, 0) },
 ], { caption: "Reviewers" });
 
+const ALL_TIME = 10_000_000; // a bucket of so many seconds
+const keyOf = (row) => JSON.stringify([row.question_id, row.slice_value]);
+
 const expected = (row) => (row.confidence === null ? null : row.items * (1 - row.confidence));
 
 const waiting = (ms) => (ms === null ? "–" : ms < 5_400_000 ? `${(ms / 60_000).toFixed(0)} min` : `${(ms / 3_600_000).toFixed(1)} h`);
@@ -50,6 +66,7 @@ export function build({ project, question, range, slice, projectRow, go }) {
   const classCard = card("Classes over time", { note: "share of labels", width: "w7" });
   const confusionCard = card("Which class is taken for which", { note: "share of the labels of each known answer", width: "w5" });
   const sliceCard = card(`By ${slice}`, { note: "labels of this period" });
+  const sliceClassCard = card(`Classes by ${slice}`, { width: "w6" }), sliceConfusionCard = card(`What is taken for what, by ${slice}`, { note: "share of the labels of each known answer", width: "w6" });
   const agreementCard = card("Agreement of the annotators", { note: "Krippendorff's alpha, 95 % interval; 0.8 is reliable, 0.667 tentative", width: "w6" });
   const settledCard = card("How good the set is by now", { note: "items by what the consensus says of them", width: "w6" });
   const settledTable = table([
@@ -60,12 +77,12 @@ export function build({ project, question, range, slice, projectRow, go }) {
   agreementCard.element.hidden = settledCard.element.hidden = true;
   const stepCard = card("Steps of the workflow", { note: "in this period" });
   const reviewerCard = card("Reviewers", { note: "all time" });
-  const bySlice = sliceTable(), bySteps = stepTable(), byReviewer = reviewerTable();
+  const bySlice = sliceTable(), classesBySlice = sliceClassTable(), confusionBySlice = sliceConfusionTable(), bySteps = stepTable(), byReviewer = reviewerTable();
   const picking = slicePicker({ project, slice, choose: (name) => go("/project", { slice: name }) });
-  sliceCard.element.hidden = !slice;
+  sliceCard.element.hidden = sliceClassCard.element.hidden = sliceConfusionCard.element.hidden = !slice;
   stepCard.element.hidden = reviewerCard.element.hidden = true;
   const charts = {
-    accuracy: bandChart(`Accuracy of ${project} over time`), throughput: barChart(`Labels of ${project} over time`),
+    accuracy: bandChart(`Accuracy of ${project} over time`), throughput: slice ? lineChart(`Labels of ${project} over time by ${slice}`, { format: count }) : barChart(`Labels of ${project} over time`),
     speed: lineChart(`Mean time a label of ${project} over time`, { format: seconds }), classes: shareChart(`Share of each class of ${project} over time`),
     agreement: bandChart(`Agreement of the annotators of ${project} over time`, { format: (value) => (value === null ? "–" : value.toFixed(2)), className: "" }),
     confusion: confusionChart(`Confusion of classes of ${project}`), funnel: funnelChart(`Items of ${project} by stage`),
@@ -77,7 +94,7 @@ export function build({ project, question, range, slice, projectRow, go }) {
     elements: [
       h("div", { class: "head" }, h("h1", {}, project), h("div", { class: "controls" }, h("label", { class: "field" }, "Question", picker), picking.element, link("/annotators", { project }, "Annotators"), link("/items", { project }, "Items"))),
       h("div", { class: "figures" }, labels.element, accuracy.element, speed.element, known.element),
-      h("div", { class: "grid" }, accuracyCard.element, funnelCard.element, sliceCard.element, throughputCard.element, speedCard.element, classCard.element, confusionCard.element, agreementCard.element, settledCard.element, stepCard.element, reviewerCard.element),
+      h("div", { class: "grid" }, accuracyCard.element, funnelCard.element, sliceCard.element, sliceClassCard.element, sliceConfusionCard.element, throughputCard.element, speedCard.element, classCard.element, confusionCard.element, agreementCard.element, settledCard.element, stepCard.element, reviewerCard.element),
     ],
     async load() {
       const asked = { project, question, ...period, limit: 10_000 };
@@ -100,9 +117,19 @@ export function build({ project, question, range, slice, projectRow, go }) {
 
   async function showSlices(asked) {
     const { bucket_seconds, ...whole } = asked;
-    const [board, trend] = await Promise.all([rows("slice-board", whole), rows("slice-trend", asked)]);
+    const [board, trend, classes, confusion, agreement, reviews, settled] = await Promise.all([
+      rows("slice-board", whole), rows("slice-trend", asked), rows("slice-classes", { ...whole, bucket_seconds: ALL_TIME }),
+      ...["confusion", "agreement", "reviews", "settled"].map((name) => rows(`slice-${name}`, whole)),
+    ]);
+    const found = new Map(board.map((row) => [keyOf(row), row]));
+    for (const one of [...agreement, ...reviews]) Object.assign(found.get(keyOf(one)) ?? {}, { alpha: one.alpha ?? found.get(keyOf(one))?.alpha, acceptance: one.acceptance ?? found.get(keyOf(one))?.acceptance });
+    for (const one of settled) { const row = found.get(keyOf(one)); if (row) row.errors = (row.errors ?? 0) + (expected(one) ?? 0); }
     put(sliceCard, bySlice.element);
     bySlice.show(board);
+    put(sliceClassCard, classesBySlice.element);
+    classesBySlice.show(classes.filter((row) => !question || row.question_id === question));
+    put(sliceConfusionCard, confusionBySlice.element);
+    confusionBySlice.show(confusion.filter((row) => row.truth !== row.label));
     return trend;
   }
 
@@ -121,7 +148,7 @@ export function build({ project, question, range, slice, projectRow, go }) {
   }
 
   async function showSteps(asked) {
-    const [steps, reviewers] = await Promise.all([rows("step-trend", { ...asked, bucket_seconds: 10_000_000 }), rows("reviewers", { project, question })]);
+    const [steps, reviewers] = await Promise.all([rows("step-trend", { ...asked, bucket_seconds: ALL_TIME }), rows("reviewers", { project, question })]);
     stepCard.element.hidden = !steps.length;
     reviewerCard.element.hidden = !reviewers.length;
     put(stepCard, bySteps.element);
@@ -157,7 +184,7 @@ export function build({ project, question, range, slice, projectRow, go }) {
       return;
     }
     put(throughputCard, charts.throughput.element);
-    charts.throughput.draw({ points: perBucket(trend, (of) => total(of, "labels")) });
+    charts.throughput.draw(sliced ? { lines: linesBySlice(sliced, "labels") } : { points: perBucket(trend, (of) => total(of, "labels")) });
     if (trend.some((row) => row.accuracy !== null)) {
       put(accuracyCard, charts.accuracy.element);
       charts.accuracy.draw({ lines: sliced ? accuracyLines(sliced, nameOf).slice(0, 10) : accuracyLines(trend), marks: driftMarks(drifts) });
@@ -167,7 +194,7 @@ export function build({ project, question, range, slice, projectRow, go }) {
     const timed = trend.filter((row) => row.duration_ms_mean !== null);
     if (timed.length) {
       put(speedCard, charts.speed.element);
-      charts.speed.draw({ lines: grouped(timed, (row) => row.question_id).map(([name, of]) => ({ name, points: of.map((row) => ({ at: row.bucket_start, value: row.duration_ms_mean })) })) });
+      charts.speed.draw({ lines: sliced ? linesBySlice(sliced, "duration_ms_mean") : grouped(timed, (row) => row.question_id).map(([name, of]) => ({ name, points: of.map((row) => ({ at: row.bucket_start, value: row.duration_ms_mean })) })) });
     } else replace(speedCard.body, empty("No durations", "The annotation tool does not say how long a label took."));
   }
 
