@@ -8,7 +8,6 @@ from flows.dead_letters import Mended, Patch, Unmended, dead_letter_at, mend, op
 from flows.settings import Settings
 from flows.sources.urls import FileSpec, KafkaSpec, parse_source
 from monitor.api.replays import Replayable
-from schemas.errors import ConfigurationError
 
 
 class LogReplays:
@@ -29,16 +28,16 @@ class LogReplays:
         self._log = log
         self._options = options
 
-    def prepare(self, stream: str, partition: int, offset: int, *, payload: str | None) -> Replayable:
+    def prepare(self, stream: str, partition: int, offset: int, *, payload: str | None) -> Replayable | str | None:
         """Return the record to append; see `monitor.api.replays.Replays`."""
         position = (stream, partition, offset)
         with self._opened() as client:
             letter = dead_letter_at(client, position)
         if letter is None:
-            raise ConfigurationError(f"no record was refused at offset {offset} of partition {partition} of {stream}")
+            return None
         record = mend(letter, Patch({}, {} if payload is None else {position: payload}))
         if isinstance(record, Unmended):
-            raise ConfigurationError(record.reason, remedy="mend its text, then replay it")
+            return record.reason
         return Replayable(letter.project_id, record.project_id, record.payload)
 
     def append(self, record: Replayable) -> None:

@@ -76,9 +76,9 @@ def test_a_record_is_appended_and_noted(monitor: Caller, log: Path, control: lis
 @pytest.mark.parametrize(
     ("asked", "status", "told"),
     [
-        ({"offset": 3}, 422, "still no event"), ({"offset": 5}, 422, "bytes were kept"),
-        ({"offset": 9}, 422, "no record was refused"), ({"stream": "other"}, 422, "no record was refused"),
-        ({"payload": "{}"}, 422, "still no event"), ({"token": LOOKING}, 403, "may look, not act"),
+        ({"offset": 3}, 409, "still no event"), ({"offset": 5}, 409, "bytes were kept"),
+        ({"offset": 9}, 404, "no record was refused"), ({"stream": "other"}, 404, "no record was refused"),
+        ({"payload": "{}"}, 409, "still no event"), ({"token": LOOKING}, 403, "may look, not act"),
         ({"token": TOXIC, "offset": 3, "payload": submitted("toxicity")}, 403, "does not open"),
         ({"token": TOXIC, "payload": submitted("sentiment")}, 403, "does not open"), ({"reason": ""}, 422, "reason"),
     ],

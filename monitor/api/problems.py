@@ -17,6 +17,7 @@ TITLES = {
     404: "There is no such thing",
     405: "This method is not allowed here",
     413: "Too large",
+    409: "It would only be refused again",
     415: "Send JSON",
     421: "This is not the address of this monitor",
     422: "The request is wrong",

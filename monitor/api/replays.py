@@ -1,7 +1,7 @@
 """Refused records that people mend and append to the log again: what the application needs somebody to do for it."""
 
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from monitor.api.acting import Reason, acting, said
 from monitor.api.actions import Action, Actions
 from monitor.api.context import Context
-from monitor.api.problems import PROBLEM_RESPONSES, Problem
+from monitor.api.problems import PROBLEM_RESPONSES, TITLES, Problem
 from schemas.control import DeadLetterReplayed
 
 PAYLOAD_MAX = 4_194_304
@@ -38,13 +38,17 @@ class Replayable:
 class Replays(Protocol):
     """Finds refused records, and appends what takes their place to the log."""
 
-    def prepare(self, stream: str, partition: int, offset: int, *, payload: str | None) -> Replayable:
+    def prepare(self, stream: str, partition: int, offset: int, *, payload: str | None) -> Replayable | str | None:
         """Return the record to append: the refused one as it is, or with its text replaced.
 
-        Raises
-        ------
-        ConfigurationError
-            If there is no such record, or it would only be refused again.
+        Returns
+        -------
+        Replayable
+            The record.
+        str
+            Why it would only be refused again.
+        None
+            There is no such refused record.
         """
 
     def append(self, record: Replayable) -> None:
@@ -63,17 +67,24 @@ class Replay(BaseModel):
     payload: Annotated[str | None, Field(min_length=1, max_length=PAYLOAD_MAX, description="Takes its place.")] = None
 
 
+_UNMENDED: dict[int | str, dict[str, Any]] = {409: {**PROBLEM_RESPONSES[422], "description": TITLES[409]}}
+
+
 def replays_router(context: Context, actions: Actions, replays: Replays | None) -> APIRouter:
     """Return the address of replays."""
     router = APIRouter(prefix="/api/v1/actions", tags=["actions"], responses=PROBLEM_RESPONSES)
 
-    @router.post("/replay", summary="append a refused record to the log again", status_code=201)
+    @router.post("/replay", summary="append a refused record to the log again", status_code=201, responses=_UNMENDED)
     async def replay(request: Request, asked: Replay) -> Action:
         grant = await acting(request, context, project_id=None, is_of_all=False)
         if replays is None:
             raise Problem(501, "there is no log to append to", remedy="name the flow's source: a topic or a plain file")
         position = (asked.stream, asked.partition, asked.offset)
         record = await run_in_threadpool(replays.prepare, *position, payload=asked.payload)
+        if record is None:
+            raise Problem(404, f"no record was refused at offset {asked.offset} of partition {asked.partition}")
+        if isinstance(record, str):
+            raise Problem(409, record, remedy="mend its text, then replay it")
         for project_id in {record.letter_project_id, record.project_id}:
             if grant.projects and (project_id is None or not grant.allows(project_id)):
                 raise Problem(403, "this token does not open the project of the record")

@@ -1,6 +1,6 @@
 """What a named query is made of."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -127,11 +127,15 @@ class NamedQuery:
     columns: Mapping[str, str]
     period: Period | None = None
 
-    def sql_for(self, given: Collection[str]) -> str:
+    def sql_for(self, given: Mapping[str, Any]) -> str:
         """Return the SELECT to ask when these parameters are given: the quickest one that gives the same rows."""
-        if self.period is None or not {PROJECT.name, SINCE.name} <= set(given):
-            return self.sql
-        return self.sql.replace(f"FROM {DATABASE}.{self.period.view}", f"FROM {self.period.source(DATABASE)}")
+        sql = self.sql
+        if self.period is not None and given.get(PROJECT.name) and given.get(SINCE.name):
+            sql = self.period.applied(sql, database=DATABASE)
+        for parameter, column in _IDENTIFIERS.items():
+            if given.get(parameter.name):
+                sql = sql.replace(_chosen(parameter), f"{column} = {parameter.placeholder}")
+        return sql
 
     @property
     def is_scoped(self) -> bool:
@@ -210,7 +214,7 @@ def written_query(
     parameters
         What may be asked for, beside limit and offset.
     period
-        How the rows of a range of time are found sooner; the view must stand in `sql` as ``FROM {database}.VIEW``.
+        How the rows of a range of time are found sooner; `sql` reads the view once, with a WHERE behind it.
     """
     all_parameters = (*parameters, LIMIT, OFFSET)
     tail = f"ORDER BY {', '.join(order)}\nLIMIT {LIMIT.placeholder} OFFSET {OFFSET.placeholder}"
@@ -226,12 +230,14 @@ def written_query(
 
 def conditions(identifiers: tuple[Parameter, ...], *, time: str | None = None) -> list[str]:
     """Return the conditions of a WHERE: the scope, each identifier that is given, and a range of time."""
-    chosen = [
-        f"({parameter.placeholder} = '' OR {_IDENTIFIERS[parameter]} = {parameter.placeholder})"
-        for parameter in identifiers
-    ]
+    chosen = [_chosen(parameter) for parameter in identifiers]
     scope = [IN_SCOPE] if PROJECT in identifiers else []
     return [*scope, *chosen, *(_times(time) if time is not None else ())]
+
+
+def _chosen(parameter: Parameter) -> str:
+    """Return the condition that holds for all rows, or for those of the identifier that is given."""
+    return f"({parameter.placeholder} = '' OR {_IDENTIFIERS[parameter]} = {parameter.placeholder})"
 
 
 def _times(time: str) -> list[str]:

@@ -14,6 +14,10 @@ _KEYS = {
 }
 
 
+_OLDEST = "if(count() = 0, 18446744073709551615, min(version))"
+"""The oldest version, or where there is none, one that is newer than any."""
+
+
 @dataclass(frozen=True, slots=True)
 class Period:
     """How rows of a range of time are found.
@@ -32,17 +36,15 @@ class Period:
     of_key: tuple[str, ...]
     of_time: tuple[str, ...]
 
-    def source(self, database: str) -> str:
-        """Return what stands in the place of the view: the same rows, of the range only."""
+    def applied(self, sql: str, *, database: str) -> str:
+        """Return a SELECT with the rows of the range alone in the place of the view, which is read once."""
         history = f"{database}.{self.view}_history"
         key, time = " AND ".join(self.of_key), " AND ".join(self.of_time)
-        return f"""(
-    SELECT * FROM
-    (
-        SELECT * FROM {history}
-        WHERE {key} AND version >= (SELECT minOrNull(version) FROM {history} WHERE {key} AND {time})
-        ORDER BY version DESC
-        LIMIT 1 BY {_KEYS[self.view]}
-    )
-    WHERE NOT is_deleted
-)"""
+        before, after = sql.split(f"FROM {database}.{self.view}", maxsplit=1)
+        return f"""{before}FROM
+(
+    SELECT * FROM {history}
+    WHERE {key} AND version >= assumeNotNull((SELECT {_OLDEST} FROM {history} WHERE {key} AND {time}))
+    ORDER BY version DESC
+    LIMIT 1 BY {_KEYS[self.view]}
+){after.replace("WHERE ", "WHERE NOT is_deleted AND ", 1)}"""

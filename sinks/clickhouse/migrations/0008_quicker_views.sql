@@ -8,7 +8,7 @@ SELECT
     project_id, question_id, item_id, annotation_id, annotator_id, step, revision, label, occurred_at, first_at,
     duration_ms, truth, score, truth_standing, attributes, generation, version
 FROM labels_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Labels in force';
@@ -23,7 +23,7 @@ SELECT
     project_id, question_id, item_id, labels, annotators, top_label, top_share, truth, truth_standing, kind, stage,
     skips, adjudicator_id, started_at, finished_at, first_at, last_at, generation, version
 FROM items_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Items and questions with a label in force, a skip or a known answer';
@@ -42,7 +42,7 @@ SELECT
     accuracy_estimate, estimate_low, estimate_high, fast_share, fast_low, fast_high, longest_run, longest_run_label,
     first_at, last_at, generation, version
 FROM annotators_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Annotators and questions over all time';
@@ -56,7 +56,7 @@ WITH (
 SELECT
     project_id, question_id, annotator_id, truth, label, labels, generation, version
 FROM confusion_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Which class each annotator takes for which';
@@ -71,7 +71,7 @@ SELECT
     project_id, question_id, annotator_id, signal, detector, sequence, direction, detected_at, changed_at, before,
     after, judgements_after, generation, version
 FROM drift_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Changes detected in annotators'' signals';
@@ -87,7 +87,7 @@ SELECT
     gold_correct, unmatched_retractions, unmatched_reviews, CAST(is_unordered, 'Bool') AS is_unordered, generation,
     version
 FROM projects_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Projects over all time';
@@ -104,7 +104,7 @@ WITH (
     (
         SELECT groupArray(project_id) AS ids, max(clock_at) AS clock_at
         FROM projects_versions FINAL
-        WHERE generation BETWEEN active.4 AND active.5
+        WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
             AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
         GROUP BY stream, `partition`
     )
@@ -115,7 +115,7 @@ SELECT
     labels, gold_labels, gold_correct, accuracy, accuracy_low, accuracy_high, timed_labels, duration_ms_sum, skips,
     generation, version
 FROM annotator_windows_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Annotators in each window; is_final once the project or its partition has passed them';
@@ -132,7 +132,7 @@ WITH (
     (
         SELECT groupArray(project_id) AS ids, max(clock_at) AS clock_at
         FROM projects_versions FINAL
-        WHERE generation BETWEEN active.4 AND active.5
+        WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
             AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
         GROUP BY stream, `partition`
     )
@@ -143,7 +143,7 @@ SELECT
     labels, gold_labels, gold_correct, accuracy, accuracy_low, accuracy_high, timed_labels, duration_ms_sum,
     annotators, skips, generation, version
 FROM project_windows_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Projects and questions in each window; is_final once the project or its partition has passed them';
@@ -160,7 +160,7 @@ WITH (
     (
         SELECT groupArray(project_id) AS ids, max(clock_at) AS clock_at
         FROM projects_versions FINAL
-        WHERE generation BETWEEN active.4 AND active.5
+        WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
             AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
         GROUP BY stream, `partition`
     )
@@ -170,7 +170,7 @@ SELECT
     CAST(window_end <= transform(project_id, clock.1, clock.2, toDateTime64(0, 6, 'UTC')), 'Bool') AS is_final,
     labels, generation, version
 FROM class_windows_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Classes in each window; is_final once the project or its partition has passed them';
@@ -203,7 +203,7 @@ SELECT
     project_id, question_id, item_id, annotation_id, annotator_id, step, revision, occurred_at, first_at,
     duration_ms, attributes, generation, version
 FROM skips_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Items that annotators declined';
@@ -219,7 +219,7 @@ SELECT
     correction, CAST(is_first, 'Bool') AS is_first, agreement, occurred_at, duration_ms, waiting_ms, generation,
     version
 FROM reviews_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Reviews of labels in force';
@@ -235,7 +235,7 @@ SELECT
     agreement_low, agreement_high, wrong_labels, wrongly_accepted, leniency, leniency_low, leniency_high,
     wrongly_refused, first_at, last_at, generation, version
 FROM reviewers_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Reviewers and questions over all time';
@@ -252,7 +252,7 @@ WITH (
     (
         SELECT groupArray(project_id) AS ids, max(clock_at) AS clock_at
         FROM projects_versions FINAL
-        WHERE generation BETWEEN active.4 AND active.5
+        WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
             AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
         GROUP BY stream, `partition`
     )
@@ -263,7 +263,7 @@ SELECT
     done, skips, timed, duration_ms_sum, reworked, first_reviews, first_accepted, waited, waiting_ms_sum,
     waiting_ms_p50, waiting_ms_p90, generation, version
 FROM step_windows_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Steps of the workflow in each window; is_final once the project or its partition has passed them';
@@ -278,7 +278,7 @@ SELECT
     project_id, question_id, item_id, consensus, confidence, deviation, labels, status, posterior, generation,
     version
 FROM consensus_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'The consensus on each item';
@@ -292,7 +292,7 @@ WITH (
 SELECT
     project_id, question_id, option, strength, deviation, comparisons, generation, version
 FROM options_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Strengths of the options of preferences';
@@ -307,7 +307,7 @@ SELECT
     project_id, question_id, level, items, labels, alpha, alpha_low, alpha_high, ac1, ac1_low, ac1_high,
     percent_agreement, percent_low, percent_high, generation, version
 FROM agreement_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Agreement on each question over all time';
@@ -322,7 +322,7 @@ SELECT
     project_id, question_id, annotator_id, other_annotator_id, shared_items, percent_agreement, kappa, generation,
     version
 FROM pairs_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Agreement of pairs of annotators';
@@ -339,7 +339,7 @@ WITH (
     (
         SELECT groupArray(project_id) AS ids, max(clock_at) AS clock_at
         FROM projects_versions FINAL
-        WHERE generation BETWEEN active.4 AND active.5
+        WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
             AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
         GROUP BY stream, `partition`
     )
@@ -350,7 +350,7 @@ SELECT
     level, items, labels, alpha, alpha_low, alpha_high, ac1, ac1_low, ac1_high, percent_agreement, percent_low,
     percent_high, generation, version
 FROM agreement_windows_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Agreement on the items first labelled in each window; is_final once the project or its partition has passed it';
@@ -366,7 +366,7 @@ SELECT
     resolved_at, changed_at, signal, direction, summary, evidence, action, hooks, false_alarm_value,
     discovery_level, generation, version
 FROM alerts_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'Alerts of the rules, firing and resolved';
@@ -381,7 +381,7 @@ SELECT
     project_id, alert_id, hook, sequence, state, attempts, first_attempt_at, last_attempt_at, status_code, error,
     generation, version
 FROM alert_deliveries_versions FINAL
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 SETTINGS optimize_move_to_prewhere_if_final = 1
 COMMENT 'What became of each alert at each hook';
@@ -396,7 +396,7 @@ SELECT
     project_id, question_id, item_id, annotation_id, annotator_id, step, revision, label, occurred_at, first_at,
     duration_ms, truth, score, truth_standing, attributes, generation, version, is_deleted
 FROM labels_versions
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 COMMENT 'Every version of the labels that is kept, superseded ones too; read the view labels';
 
@@ -410,6 +410,6 @@ SELECT
     project_id, question_id, item_id, labels, annotators, top_label, top_share, truth, truth_standing, kind, stage,
     skips, adjudicator_id, started_at, finished_at, first_at, last_at, generation, version, is_deleted
 FROM items_versions
-WHERE generation BETWEEN active.4 AND active.5
+WHERE generation BETWEEN assumeNotNull(active.4) AND assumeNotNull(active.5)
     AND (active.4 = active.5 OR generation = transform(project_id, active.1, active.2, active.3))
 COMMENT 'Every version of the items that is kept, superseded ones too; read the view items';
