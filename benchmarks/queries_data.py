@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from clickhouse_connect.driver.client import Client
 
 from schemas.rows import (
+    AGREEMENT_WINDOWS,
     ANNOTATOR_WINDOWS,
     ANNOTATORS,
     CLASS_WINDOWS,
     CONFUSION,
+    CONSENSUS,
     DRIFT,
     ITEMS,
     LABELS,
     PROJECT_WINDOWS,
     PROJECTS,
+    STEP_WINDOWS,
     Table,
 )
 
@@ -83,6 +86,12 @@ def fill(client: Client, size: Size) -> None:
         "top_share": "[1., 0.8, 0.6, 0.4][1 + cityHash64(number) % 4]", "stage": "'annotated'",
         "truth": f"if({label_of_project} % 10 < 3, 'class-0', NULL)", "first_at": item_at, "last_at": item_at,
     })  # fmt: skip
+    _insert(client, CONSENSUS, items, projects, {
+        "item_id": f"'item-' || toString({label_of_project})", "labels": str(LABELS_AN_ITEM),
+        "consensus": f"'class-' || toString(number % {CLASSES})", "confidence": "0.5 + (cityHash64(number) % 50) / 100",
+        "status": "['settled', 'settled', 'needs_label', 'escalate'][1 + cityHash64(number) % 4]",
+        "posterior": f"map('class-0', 0.9, 'class-' || toString(1 + number % {CLASSES - 1}), 0.1)",
+    })  # fmt: skip
     _insert(client, ANNOTATORS, projects * annotators, projects, {
         "annotator_id": f"'annotator-' || toString({label_of_project})", "labels": "10000", **_ACCURACY,
         "accuracy_adaptive": "0.7 + (number % 30) / 100", "adaptive_low": "0.6", "adaptive_high": "0.9",
@@ -97,6 +106,15 @@ def fill(client: Client, size: Size) -> None:
     _insert(client, PROJECT_WINDOWS, projects * windows, projects, {**figures, "annotators": str(annotators)})
     name = f"'class-' || toString(intDiv({label_of_project}, {windows}))"
     _insert(client, CLASS_WINDOWS, projects * windows * CLASSES, projects, {**figures, "label": name})
+    worked = {"window_start": window, "window_end": figures["window_end"], "waiting_ms_sum": "600000", "waited": "20"}
+    step = f"['annotate', 'review'][1 + intDiv({label_of_project}, {windows})]"
+    _insert(client, STEP_WINDOWS, projects * windows * 2, projects, {
+        **worked, "step": step, "done": "1000", "timed": "1000", "first_reviews": "20", "first_accepted": "15",
+    })  # fmt: skip
+    _insert(client, AGREEMENT_WINDOWS, projects * windows, projects, {
+        **worked, "level": "'nominal'", "items": "100", "labels": "500", "alpha": "0.7", "alpha_low": "0.6",
+        "alpha_high": "0.8",
+    })  # fmt: skip
     pair = f"intDiv({label_of_project}, {annotators})"
     _insert(client, CONFUSION, projects * annotators * CLASSES**2, projects, {
         "annotator_id": f"'annotator-' || toString({label_of_project} % {annotators})", "labels": "7",
