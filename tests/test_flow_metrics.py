@@ -113,7 +113,7 @@ def test_a_running_flow_tells_its_metrics(tmp_path: Path) -> None:
         "run", "--source", "simulate:events=100000000,annotators=20,seed=7,rate=3000", "--clickhouse",
         f"chdb://{tmp_path}/db", "--monitor", "--monitor-port", str(ports[1]), metrics=f"127.0.0.1:{ports[0]}",
     )  # fmt: skip
-    pool = urllib3.PoolManager(retries=urllib3.Retry(connect=300, backoff_factor=0.2, backoff_max=0.5))
+    pool = urllib3.PoolManager(retries=urllib3.Retry(300, backoff_factor=0.2, backoff_max=0.5))
     try:
         for port in ports:
             before = 0.0

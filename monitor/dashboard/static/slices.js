@@ -18,7 +18,7 @@ export function linesBySlice(trend, column) {
     line.points.set(row.bucket_start, point);
   }
   const value = (point) => (column === "labels" ? point.sum : point.labels ? point.sum / point.labels : null);
-  return [...lines.values()].sort((a, b) => b.labels - a.labels).slice(0, LINES_MAX)
+  return [...lines.values()].sort((a, b) => b.labels - a.labels).slice(0, LINES_MAX).sort((a, b) => a.name.localeCompare(b.name))
     .map(({ name, points }) => ({ name, points: [...points.values()].sort((a, b) => (a.at < b.at ? -1 : 1)).map((point) => ({ at: point.at, value: value(point) })) }));
 }
 
