@@ -15,6 +15,7 @@ from flows.quarantine import Position
 from flows.settings import DAY_SECONDS, Settings
 from operators import verbs
 from operators.decode import DecodeSettings
+from operators.kept_shard import Keeping
 from operators.project.settings import FoldSettings
 from operators.snapshot import FORMAT_VERSION
 from schemas.policy import Policy
@@ -41,6 +42,7 @@ def build_dataflow(
     fold_settings: FoldSettings,
     observe: RowObserver,
     guard: Guard,
+    keeping: Keeping | None = None,
 ) -> Dataflow:
     """Return the flow. Its step ids are a disk format.
 
@@ -56,11 +58,13 @@ def build_dataflow(
         Called with the rows on their way to the sinks; returns those that are to go on.
     guard
         Takes note of the first error that escapes.
+    keeping
+        Where shards are kept; None if they are not.
     """
     flow = Dataflow(FLOW_ID)
     records = op.input("source", flow, GuardedSource(source, guard))
     events = verbs.decode("decode", records, settings=decode_settings, guard=guard)
-    rows = verbs.fold("fold", events, settings=fold_settings, guard=guard)
+    rows = verbs.fold("fold", events, settings=fold_settings, keeping=keeping, guard=guard)
     observed = op.flat_map_batch("observe", rows, guard(observe))
     for name, sink in sinks.items():
         op.output(name, observed, GuardedSink(sink, guard))

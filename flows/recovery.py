@@ -11,7 +11,11 @@ from typing import Any, Self
 from bytewax.recovery import RecoveryConfig, init_db_dir
 
 from flows.cluster import Member
+from flows.engine_store import discard_incomplete
 from flows.recovery_lock import DirectoryLock
+from flows.segment_files import ShardFolders
+from operators.kept_shard import Keeping
+from operators.snapshot import READABLE_VERSIONS
 from schemas.control import CONTROL_FILE
 from schemas.errors import ConfigurationError, IncompatibleStateError
 
@@ -72,6 +76,7 @@ class RecoveryDirectory:
         wait_seconds: float = 0.0,
     ) -> None:
         self.path = path
+        self._folders = ShardFolders(path)
         self._lock = DirectoryLock(path, member=member, wait_seconds=wait_seconds)
         try:
             with self._lock.opening():
@@ -85,8 +90,14 @@ class RecoveryDirectory:
         """The directory as Bytewax wants it."""
         return RecoveryConfig(str(self.path))
 
+    @property
+    def keeping(self) -> Keeping:
+        """Where the shards of this worker are kept."""
+        return self._folders.keeping
+
     def close(self) -> None:
-        """Give the lock back."""
+        """Close all files, and give the lock back."""
+        self._folders.close()
         self._lock.close()
 
     def __enter__(self) -> Self:
@@ -101,6 +112,8 @@ class RecoveryDirectory:
         found = read_manifest(self.path)
         if found is None:
             return self._create(Manifest(started_at, frozen))
+        if found.frozen.get("state_format") in READABLE_VERSIONS:
+            found = Manifest(found.created_at, {**found.frozen, "state_format": frozen.get("state_format")})
         changed = [name for name in sorted({*frozen, *found.frozen}) if frozen.get(name) != found.frozen.get(name)]
         if changed:
             told = ", ".join(f"{name} was {found.frozen.get(name)!r}, is {frozen.get(name)!r}" for name in changed)
@@ -108,6 +121,8 @@ class RecoveryDirectory:
                 f"the recovery directory {self.path} was made under other settings: {told}",
                 remedy="go back to those settings, or start a new recovery directory with a higher generation",
             )
+        write_manifest(self.path, found)
+        discard_incomplete(self.path)
         return found
 
     def _create(self, manifest: Manifest) -> Manifest:
@@ -119,14 +134,21 @@ class RecoveryDirectory:
             )
         if not strangers:
             init_db_dir(str(self.path), 1)
-        text = json.dumps(
-            {"format": MANIFEST_FORMAT, "created_at": manifest.created_at.isoformat(), "frozen": manifest.frozen},
-            indent=2,
-        )
-        unfinished = self.path / (MANIFEST_NAME + ".new")
-        unfinished.write_text(text)
-        os.replace(unfinished, self.path / MANIFEST_NAME)
+        write_manifest(self.path, manifest)
         return manifest
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Write the manifest of a recovery directory, unless it has it already: all of it or nothing."""
+    text = json.dumps(
+        {"format": MANIFEST_FORMAT, "created_at": manifest.created_at.isoformat(), "frozen": manifest.frozen},
+        indent=2,
+    )
+    file = path / MANIFEST_NAME
+    if not file.exists() or file.read_text() != text:
+        unfinished = path / (MANIFEST_NAME + ".new")
+        unfinished.write_text(text)
+        os.replace(unfinished, file)
 
 
 def read_manifest(path: Path) -> Manifest | None:

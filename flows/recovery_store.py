@@ -1,37 +1,31 @@
 """What is in a recovery directory: positions in the log, shards and their projects; and how it is emptied.
 
-Reads the store of Bytewax without the engine, and without changing anything.
+Inspecting changes nothing, and reads no state: the figures are part of the snapshot.
 """
 
 import fcntl
 import os
-import pickle
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.recovery import MANIFEST_NAME, Manifest, read_manifest
+from msgspec.structs import asdict
+
+from flows.engine_store import KeptValue, kept_values, replace_values, resume_epoch
+from flows.recovery import MANIFEST_NAME, Manifest, read_manifest, write_manifest
 from flows.recovery_lock import LOCK_NAME
-from operators.project.state import ProjectRecord
-from operators.snapshot import decode_state
-from schemas.errors import ConfigurationError, IncompatibleStateError
+from flows.segment_files import SHARDS_FOLDER, SegmentFolder
+from operators.segments import ProjectFigures, Reference, encode_reference, read_reference
+from operators.shard import figures_of
+from operators.snapshot import FORMAT_VERSION, decode_whole_state, encode_state, format_of
+from schemas.errors import ConfigurationError
 from schemas.timestamps import MICROSECONDS_PER_SECOND
 
 FOLD_STEP = "fold"
 SOURCE_STEP = "source"
-_STORES = "part-*.sqlite3"
-_SNAPSHOTS = """
-SELECT step_id, state_key, ser_change FROM (
-    SELECT step_id, state_key, ser_change,
-        row_number() OVER (PARTITION BY step_id, state_key ORDER BY snap_epoch DESC) AS age
-    FROM snaps WHERE snap_epoch < ?)
-WHERE age = 1 AND ser_change IS NOT NULL
-ORDER BY step_id, state_key
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +54,10 @@ class ProjectSummary:
 
 @dataclass(frozen=True, slots=True)
 class ShardSummary:
-    """A shard: bytes of its state, and how many projects live in it."""
+    """A shard: format and bytes of its state, and how many projects live in it."""
 
     name: str
+    format: int
     bytes: int
     projects: int
 
@@ -108,16 +103,14 @@ def inspect_recovery(path: Path) -> RecoveryContents:
     positions: list[PartitionPosition] = []
     shards: list[ShardSummary] = []
     projects: list[ProjectSummary] = []
-    snapshot_at, snapshots = _last_snapshots(path)
-    window = int(manifest.frozen["window_seconds"]) * MICROSECONDS_PER_SECOND
-    for step, key, data in snapshots:
-        name = step.split(".")[1] if "." in step else step
-        if name == SOURCE_STEP:
-            positions += _positions(pickle.loads(data))  # noqa: S301 - as trusted as the code
-        elif name == FOLD_STEP:
-            state = decode_state(pickle.loads(data), window=window)  # noqa: S301
-            shards.append(ShardSummary(key, len(data), len(state.projects)))
-            projects += [_project(project, key) for project in state.projects.values()]
+    _, snapshot_at = resume_epoch(path)
+    for kept in kept_values(path):
+        if kept.step == SOURCE_STEP:
+            positions += _positions(kept.value)
+        elif kept.step == FOLD_STEP and kept.value:
+            found, size = _figures(kept.value, manifest)
+            shards.append(ShardSummary(kept.key, format_of(kept.value), size, len(found)))
+            projects += [ProjectSummary(shard=kept.key, **asdict(project)) for project in found]
     positions.sort(key=lambda position: (position.stream, position.partition))
     projects.sort(key=lambda project: project.project_id)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
@@ -146,6 +139,55 @@ def reset_recovery(path: Path) -> list[Path]:
     return files
 
 
+def migrate_recovery(path: Path) -> int:
+    """Bring the state in a recovery directory up to the present format; return how many shards were of an older one.
+
+    An older version cannot resume from it afterwards. What is cut short may be done again.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is no recovery directory, or a flow has it open.
+    IncompatibleStateError
+        If what it holds cannot be read.
+    """
+    manifest = _manifest(path)
+    with _locked(path) as is_free:
+        if not is_free:
+            raise ConfigurationError(f"a flow is running on {path}", remedy="stop it first")
+        older = [
+            kept
+            for kept in kept_values(path)
+            if kept.step == FOLD_STEP and kept.value and format_of(kept.value) < FORMAT_VERSION
+        ]
+        replace_values([(kept, _upgraded(path, kept, manifest)) for kept in older])
+        write_manifest(path, Manifest(manifest.created_at, {**manifest.frozen, "state_format": FORMAT_VERSION}))
+    return len(older)
+
+
+def _upgraded(path: Path, kept: KeptValue, manifest: Manifest) -> bytes:
+    """Write an older state as a base; return the reference to it."""
+    state = decode_whole_state(kept.value, window=_window(manifest))
+    store = SegmentFolder(path / SHARDS_FOLDER / kept.key)
+    base = store.write_base(store.last_number() + 1, lambda: encode_state(state)).segment
+    figures = tuple(figures_of(project) for project in state.projects.values())
+    return encode_reference(Reference(FORMAT_VERSION, kept.key, base, (), figures))
+
+
+def _figures(value: bytes, manifest: Manifest) -> tuple[list[ProjectFigures], int]:
+    """Return the projects of a shard, and the bytes of its state."""
+    if format_of(value) < FORMAT_VERSION:
+        state = decode_whole_state(value, window=_window(manifest))
+        return [figures_of(project) for project in state.projects.values()], len(value)
+    reference = read_reference(value)
+    segments = (*((reference.base,) if reference.base is not None else ()), *reference.journals)
+    return list(reference.projects), sum(segment.length for segment in segments)
+
+
+def _window(manifest: Manifest) -> int:
+    return int(manifest.frozen["window_seconds"]) * MICROSECONDS_PER_SECOND
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[bool]:
     """Try to hold the lock of a directory while the block runs; yields whether no flow had it."""
@@ -170,60 +212,6 @@ def _manifest(path: Path) -> Manifest:
     return manifest
 
 
-def _last_snapshots(path: Path) -> tuple[datetime | None, list[tuple[str, str, bytes]]]:
-    """Return when the last snapshot was completed, and step, key and value of each state in it."""
-    found: list[tuple[str, str, bytes]] = []
-    epoch, at = _resume_epoch(path)
-    for store in sorted(path.glob(_STORES)):
-        found += _rows(store, _SNAPSHOTS, epoch)
-    return at, found
-
-
-def _resume_epoch(path: Path) -> tuple[int, datetime | None]:
-    """Return the epoch that a resume begins with: the earliest one that a worker of the last execution had reached."""
-    executions: list[tuple[int, int]] = []
-    fronts: dict[int, list[tuple[int, str]]] = {}
-    for store in sorted(path.glob(_STORES)):
-        executions += _rows(store, "SELECT ex_num, resume_epoch FROM exs")
-        for execution, front, at in _rows(store, "SELECT ex_num, worker_frontier, created_at FROM fronts"):
-            fronts.setdefault(execution, []).append((front, at))
-    if not executions:
-        return 0, None
-    last, began = max(executions)
-    reached = fronts.get(last)
-    if not reached:
-        return began, None
-    front, at = min(reached)
-    return front, datetime.fromisoformat(at).replace(tzinfo=UTC)
-
-
-def _rows(store: Path, query: str, *parameters: Any) -> list[Any]:
-    # where nobody has it open SQLite would make files beside the store, even to read it
-    mode = "mode=ro" if store.with_name(store.name + "-wal").exists() else "immutable=1"
-    try:
-        with closing(sqlite3.connect(f"{store.absolute().as_uri()}?{mode}", uri=True)) as connection:
-            return connection.execute(query, parameters).fetchall()
-    except sqlite3.Error as error:
-        raise IncompatibleStateError(
-            f"the recovery store {store} cannot be read: {error}",
-            remedy="restore it from a copy, or reset the directory and begin a new generation",
-        ) from error
-
-
 def _positions(state: dict[str, Any]) -> Iterator[PartitionPosition]:
     for partition, (next_offset, records_in) in state["partitions"].items():
         yield PartitionPosition(state["stream"], partition, next_offset, records_in)
-
-
-def _project(project: ProjectRecord, shard: str) -> ProjectSummary:
-    questions = project.questions.values()
-    return ProjectSummary(
-        project.project_id,
-        shard,
-        len(questions),
-        sum(len(question.items) for question in questions),
-        sum(len(item.labels) for question in questions for item in question.items.values()),
-        sum(len(question.annotators) for question in questions),
-        sum(len(question.windows) for question in questions),
-        project.newest_at,
-    )

@@ -117,6 +117,7 @@ def _prepared(
         fold_settings=fold_settings_of(settings, policy=policy),
         observe=Observer(state, rows_written=database.rows_written),
         guard=guard,
+        keeping=recovery.keeping if recovery is not None else None,
     )
     return flow, recovery
 

@@ -73,13 +73,17 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class IntakeReport:
-    """What was read from a partition: the count of all its records so far, and those refused in this batch."""
+    """What was read from a partition: the count of all its records so far, and those refused in this batch.
+
+    `shard` is the name of the shard that keeps the partition's accounts.
+    """
 
     stream: str
     partition: int
     last_offset: int
     records_in: int
     dead: list[DeadLetter]
+    shard: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +100,35 @@ class DecodeSettings:
     quarantined: frozenset[tuple[str, int, int]] = frozenset()
 
 
+_read_fast = msgspec.json.Decoder(FoldableEvent).decode
+
+
+def read_event(payload: bytes) -> FoldableEvent:
+    """Read one event, as fast as can be; whatever the fast reader may misjudge goes to the contract itself.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If the bytes are not an event of the contract.
+    """
+    try:
+        if not payload.isascii():
+            payload.decode()
+        if len(payload) <= FLAT_BYTES_MAX or _is_plain(payload):
+            event = _read_fast(payload)
+            if type(event) is Submitted and type(event.label) is Categorical and event.expected is None:
+                return event  # as most are
+            return folded(event)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RefusedLabelError):
+        pass
+    return foldable_event(parse_event(payload))
+
+
 class Decoder:
     """Turns record batches into event batches by shard. Keeps no state of the log: any record may come at any time."""
 
     def __init__(self, settings: DecodeSettings) -> None:
         self._settings = settings
-        self._decode = msgspec.json.Decoder(FoldableEvent).decode
 
     def __call__(self, batches: Iterable[RecordBatch]) -> list[tuple[str, EventBatch | IntakeReport]]:
         """Return (shard, batch) pairs for `batches`, in order; each batch names its shard as well."""
@@ -110,34 +137,15 @@ class Decoder:
             by_shard, dead = self._split(batch)
             out.extend(by_shard.items())
             home = shard_of_partition(batch.partition, shards=self._settings.shards)
-            out.append((home, IntakeReport(batch.stream, batch.partition, batch.offsets[-1], batch.records_in, dead)))
+            report = IntakeReport(batch.stream, batch.partition, batch.offsets[-1], batch.records_in, dead, home)
+            out.append((home, report))
         return out
-
-    def decode(self, payload: bytes) -> FoldableEvent:
-        """Read one event, as fast as can be; whatever the fast reader may misjudge goes to the contract itself.
-
-        Raises
-        ------
-        pydantic.ValidationError
-            If the bytes are not an event of the contract.
-        """
-        try:
-            if not payload.isascii():
-                payload.decode()
-            if len(payload) <= FLAT_BYTES_MAX or _is_plain(payload):
-                event = self._decode(payload)
-                if type(event) is Submitted and type(event.label) is Categorical and event.expected is None:
-                    return event  # as most are
-                return folded(event)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RefusedLabelError):
-            pass
-        return foldable_event(parse_event(payload))
 
     def _split(self, batch: RecordBatch) -> tuple[dict[str, EventBatch], list[DeadLetter]]:
         by_shard: dict[str, EventBatch] = {}
         by_project: dict[str, ProjectEvents] = {}
         dead: list[DeadLetter] = []
-        decode, offsets, sizes_cut, has_stamps = self.decode, batch.offsets, batch.sizes_cut, batch.stamps is not None
+        decode, offsets, sizes_cut, has_stamps = read_event, batch.offsets, batch.sizes_cut, batch.stamps is not None
         minimum, maximum = self._settings.occurred_at_min, self._settings.occurred_at_max
         quarantined = self._quarantined(batch)
         for index, payload in enumerate(batch.payloads):

@@ -1,286 +1,321 @@
-"""A keyed state as segments: what changed since the last snapshot, and a share of what old segments still hold.
+"""A shard's state as segments: a base, and a journal of what was folded since.
 
-Each snapshot writes one segment: the records that changed, and records carried over from the oldest segment that are
-still as they were. A segment of which nothing is left is dropped. So the whole state is written anew little by little,
-no snapshot writes all of it, and the value that the engine keeps is a list of segments. Pure: a store takes the bytes.
+The engine writes the whole value that it is given at each snapshot. So it is given a reference: which base, and how
+much of which journals. What a shard has taken in goes to the journal as it comes; a snapshot makes that durable. Now
+and then the whole state is written as a new base, beside the fold, and the journals before it are dropped. Since the
+state is a function of the log alone, the base and the journal give the very state that was: nothing in the fold has to
+say what it changes.
 
-Of the same key the later segment counts, and within a segment the later block. A removal needs to be known only as long
-as there is an older segment: segments are dropped oldest first, so a removal is never carried over.
+Pure: a store takes the bytes.
 
 References
 ----------
-Rosenblum and Ousterhout (1992), The Design and Implementation of a Log-Structured File System, ACM TOCS 10(1).
+Gray and Reuter (1993), Transaction Processing: Concepts and Techniques, chapter 11: checkpoints and a log.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-REFERENCE_FORMAT = 1
+from schemas.errors import IncompatibleStateError
+
+REFERENCE_FORMAT = 3
 REFERENCES_KEPT = 3
 """The engine resumes from the last snapshot that it has committed, which may be the one before the last."""
 
-Key = tuple[str, ...]
-"""Kind of record, then what tells records of a kind apart."""
+TURN_SECONDS = 1.0
+"""So long the shard goes first that a base is worth most to."""
 
 
 class Segment(msgspec.Struct, array_like=True, frozen=True):
-    """A segment as the engine's snapshot names it: number, length in bytes, and checksum of all of it."""
+    """A file as a snapshot names it: number, length in bytes so far, and checksum of so much of it."""
 
     number: int
     length: int
     checksum: int
 
 
+class ProjectFigures(msgspec.Struct, array_like=True, frozen=True):
+    """A project in a few figures; `newest_at` is its newest event in microseconds since the epoch."""
+
+    project_id: str
+    questions: int
+    items: int
+    labels: int
+    annotators: int
+    windows: int
+    newest_at: int
+
+
 class Reference(msgspec.Struct, array_like=True, frozen=True):
-    """What the engine keeps of a state: its segments, from the oldest to the newest."""
-
-    format_version: int
-    segments: tuple[Segment, ...]
-
-
-class SegmentStore(Protocol):
-    """Where segments are kept."""
-
-    def append(self, number: int, data: bytes) -> None:
-        """Add bytes to the segment that is being written."""
-
-    def seal(self, number: int) -> Segment:
-        """Make the segment durable; it is not written again."""
-
-    def blocks(self, segment: Segment) -> Iterable[bytes]:
-        """Yield what was appended to a segment, in order; raises if it is not there, or not as it was sealed."""
-
-    def keep_only(self, numbers: set[int]) -> None:
-        """Delete all other segments."""
-
-
-class Codec(Protocol):
-    """How records become bytes, many of a kind at a time."""
-
-    def encode(self, kind: str, records: Sequence[Any]) -> bytes:
-        """Return the bytes of records of one kind."""
-
-    def decode(self, kind: str, data: bytes) -> list[Any]:
-        """Return the records that `encode` was given."""
-
-
-class _Block(msgspec.Struct, array_like=True):
-    """Records of one kind under their keys; without data they are removed."""
-
-    kind: str
-    keys: list[Key]
-    data: bytes | None
-
-
-class SegmentLog:
-    """Writes a keyed state as segments.
+    """What the engine keeps of a shard.
 
     Parameters
     ----------
-    store
-        Where segments go.
-    codec
-        How records become bytes.
-    fetch
-        Returns the record of a key as it is now.
-    weights
-        Kind → what writing one record costs, relative to the others; kinds are those that occur.
-    slack
-        Segments may weigh so much more than the records in force, relative to these; > 0.
-    segments_max
-        With more segments than this the oldest ones are carried over, however light all are; ≥ 2.
-    block_records
-        Records encoded at once, ≥ 1.
+    shard
+        Name of the shard, and of the folder that its segments are in.
+    base
+        The whole state; None while the journals reach back to the beginning.
+    journals
+        What was folded since, in order.
+    projects
+        What is there, in figures.
+    """
+
+    format_version: int
+    shard: str
+    base: Segment | None
+    journals: tuple[Segment, ...]
+    projects: tuple[ProjectFigures, ...] = ()
+
+
+class BaseWritten(NamedTuple):
+    """A base that was to be written: its segment, None if that failed, and what it took in seconds of CPU."""
+
+    segment: Segment | None
+    seconds: float
+
+
+class SegmentStore(Protocol):
+    """Where the segments of one shard are kept."""
+
+    def last_number(self) -> int:
+        """Return the greatest number that a segment has, 0 if there is none."""
+
+    def append(self, number: int, data: bytes) -> None:
+        """Add bytes to a journal, which is begun with the first ones."""
+
+    def sync(self, number: int) -> Segment:
+        """Make a journal durable as far as it goes."""
+
+    def journal(self, segment: Segment) -> Iterator[bytes]:
+        """Yield what was appended to a journal; raises if it is not there, or not as it was synced."""
+
+    def base(self, segment: Segment) -> Iterator[bytes]:
+        """Yield the blocks of a base; raises if it is not there, or not as it was written."""
+
+    def write_base(self, number: int, blocks: Callable[[], Iterable[bytes]]) -> BaseWritten:
+        """Write a base, durable when this returns."""
+
+    def begin_base(self, number: int, blocks: Callable[[], Iterable[bytes]]) -> None:
+        """Begin to write a base of the state as it is now, while it goes on to change."""
+
+    def base_written(self) -> BaseWritten | None:
+        """Return what has become of the base that was begun; None while it is being written."""
+
+    def abandon_base(self) -> None:
+        """End the writing of a base that was begun."""
+
+    def keep_only(self, bases: set[int], journals: set[int]) -> None:
+        """Delete the segments of all other numbers."""
+
+
+class BasePace:
+    """Which shard of a worker writes its base next, and when: so that bases take no more than a share of the time.
+
+    Parameters
+    ----------
+    clock
+        Seconds of a steady clock. No row depends on it.
+    share
+        Seconds of CPU that bases may take a second, in (0, 1].
+    records_min
+        With fewer records since the last base there is no other, since they are folded again in no time; ≥ 1.
+    at_once_bytes_max
+        A state of so many bytes is written in some hundredths of a second, not worth another process.
     """
 
     def __init__(
         self,
-        store: SegmentStore,
-        codec: Codec,
+        clock: Callable[[], float],
         *,
-        fetch: Callable[[Key], Any],
-        weights: dict[str, int],
-        slack: float = 1.0,
-        segments_max: int = 256,
-        block_records: int = 500,
+        share: float = 0.05,
+        records_min: int = 2_000,
+        at_once_bytes_max: int = 4_000_000,
     ) -> None:
-        assert slack > 0 and block_records >= 1 and segments_max >= 2
+        assert 0.0 < share <= 1.0
+        self.at_once_bytes_max = at_once_bytes_max
+        self._records_min = records_min
+        self._clock = clock
+        self._rest = 1.0 / share - 1.0
+        self._resume_at = clock()
+        self._is_busy = False
+        self._waiting: dict[str, float] = {}
+
+    def may_begin(self, shard: str, *, records: int, size: int) -> bool:
+        """Return whether the base of a shard is to be written now.
+
+        Parameters
+        ----------
+        records
+            Records that would no longer have to be folded again.
+        size
+            Bytes of the state, about.
+        """
+        if records < self._records_min:
+            return False
+        worth = self._waiting[shard] = records / (1 + size)
+        late = self._clock() - self._resume_at
+        if self._is_busy or late < 0.0 or (late < TURN_SECONDS and worth < max(self._waiting.values())):
+            return False
+        self._is_busy = True
+        self._waiting = {}
+        return True
+
+    def ended(self, seconds: float) -> None:
+        """Note that a base is written, or has failed, and what it took."""
+        self._is_busy = False
+        self._resume_at = self._clock() + seconds * self._rest
+
+
+class ShardLog:
+    """Writes the state of one shard, as a base and journals.
+
+    Parameters
+    ----------
+    shard
+        Name of the shard.
+    store
+        Where its segments go.
+    pace
+        Says when a base is to be written.
+    blocks
+        Returns the whole state as it is now.
+    """
+
+    def __init__(
+        self, shard: str, store: SegmentStore, pace: BasePace, *, blocks: Callable[[], Iterable[bytes]]
+    ) -> None:
+        self._shard = shard
         self._store = store
-        self._codec = codec
-        self._fetch = fetch
-        self._weights = weights
-        self._slack = slack
-        self._segments_max = segments_max
-        self._block_records = block_records
-        self._changed: dict[Key, None] = {}
-        self._removed: dict[Key, None] = {}
-        self._home: dict[Key, int] = {}
-        self._written: dict[int, deque[Key]] = {}
-        self._weight_of_segment: dict[int, int] = {}
-        self._weight = self._held = 0
-        self._segments: tuple[Segment, ...] = ()
-        self._kept: deque[set[int]] = deque(maxlen=REFERENCES_KEPT)
-        self._number = 1
+        self._pace = pace
+        self._blocks = blocks
+        self._base: Segment | None = None
+        self._journals: tuple[Segment, ...] = ()
+        self._number = store.last_number() + 1
+        self._is_unsynced = self._is_writing_base = self._must_be_at_once = False
+        self._bytes_since_base = self._records_since_base = self._records_at_begin = 0
+        self._kept: deque[tuple[set[int], set[int]]] = deque(maxlen=REFERENCES_KEPT)
 
-    def mark(self, key: Key) -> None:
-        """Note that the record of a key is new or has changed."""
-        self._changed[key] = None
-        self._removed.pop(key, None)
+    def resume(self, reference: Reference, *, records: int) -> None:
+        """Go on from a snapshot, which holds so many records that were folded since its base."""
+        self._base, self._journals = reference.base, reference.journals
+        self._records_since_base = records
+        self._bytes_since_base = sum(journal.length for journal in reference.journals)
+        self._keep()
 
-    def remove(self, key: Key) -> None:
-        """Note that a record is no more."""
-        self._changed.pop(key, None)
-        if key in self._home:
-            self._removed[key] = None
+    def note(self, data: bytes, *, records: int) -> None:
+        """Write to the journal what was folded, so many records; and begin a base if it is time."""
+        self._store.append(self._number, data)
+        self._is_unsynced = True
+        self._bytes_since_base += len(data)
+        self._records_since_base += records
+        if self._is_writing_base:
+            self._end_base()
+        elif self._pace.may_begin(self._shard, records=self._records_since_base, size=self._size):
+            self._begin_base()
 
-    def write_ahead(self, weight_max: int, *, kind: str | None = None) -> None:
-        """Write some of what has changed already now, the oldest changes first, so that a snapshot has less to do.
+    def write_base(self) -> None:
+        """Write the whole state now."""
+        self._pace.ended(self._write_base())
 
-        As much is carried over, if there is reason to.
-
-        Parameters
-        ----------
-        weight_max
-            About so much is written.
-        kind
-            Records of this kind only, such as one whose records are seldom touched twice between snapshots.
-        """
-        keys: list[Key] = []
-        for key in self._changed:
-            if weight_max <= 0:
-                break
-            if kind is None or key[0] == kind:
-                weight_max -= self._weights[key[0]]
-                keys.append(key)
-        self._write(keys)
-        self._carry_over(sum(self._weights[key[0]] for key in keys))
-
-    def snapshot(self, *, carried_weight_min: int = 0) -> bytes:
-        """Write all that has changed and a share of the oldest segments; return the reference to all of it.
+    def snapshot(self, projects: Iterable[ProjectFigures], *, is_last: bool = False) -> bytes:
+        """Make all durable that was noted; return the reference to it.
 
         Parameters
         ----------
-        carried_weight_min
-            So much is carried over if there is reason to, however little has changed.
+        is_last
+            Whether nothing comes after it for the time being: then it is a base alone, for a quick start, perhaps of
+            another version.
         """
-        # so much each time that all is written anew before as many segments again have come
-        even = 2 * self._weight // self._segments_max
-        budget = max(carried_weight_min, even, sum(self._weights[key[0]] for key in self._changed))
-        self._write(list(self._changed))
-        self._write_removals()
-        self._carry_over(budget)
-        if self._number in self._written:
-            self._segments = (*self._segments, self._store.seal(self._number))
-            self._number += 1
-        live = {number for number, keys in self._written.items() if keys}
-        oldest = min(live, default=self._number)
-        self._segments = tuple(segment for segment in self._segments if segment.number >= oldest)
-        self._forget_segments(oldest)
-        return msgspec.msgpack.encode(Reference(REFERENCE_FORMAT, self._segments))
-
-    def restore(self, reference: bytes) -> dict[Key, Any]:
-        """Return the records that a reference names, and go on from there.
-
-        What was written after it is deleted.
-        """
-        self._segments = msgspec.msgpack.decode(reference, type=Reference).segments
-        records: dict[Key, Any] = {}
-        self._home, self._written, self._weight_of_segment = {}, {}, {}
-        self._weight = self._held = 0
-        for segment in self._segments:
-            self._number = segment.number
-            self._settle([])
-            for data in self._store.blocks(segment):
-                block = msgspec.msgpack.decode(data, type=_Block)
-                if block.data is None:
-                    for key in block.keys:
-                        records.pop(key, None)
-                        self._leave_home(key)
-                else:
-                    self._settle(block.keys)
-                    records.update(zip(block.keys, self._codec.decode(block.kind, block.data), strict=True))
-        self._number += 1
-        self._kept.append({segment.number for segment in self._segments})
-        self._store.keep_only(self._kept[-1])
-        return records
+        if self._is_writing_base:
+            self._end_base(is_abandoned=is_last)
+        if is_last and self._records_since_base:
+            self._write_base()
+        self._sync()
+        self._keep()
+        return encode_reference(Reference(REFERENCE_FORMAT, self._shard, self._base, self._journals, tuple(projects)))
 
     @property
-    def weights(self) -> tuple[int, int]:
-        """What the records in force weigh, and what all that the segments hold weighs."""
-        return self._weight, self._held
+    def _size(self) -> int:
+        return max(self._base.length if self._base is not None else 0, self._bytes_since_base)
 
-    def _write(self, keys: list[Key]) -> None:
-        by_kind: dict[str, list[Key]] = {}
-        for key in keys:
-            by_kind.setdefault(key[0], []).append(key)
-        for kind, of_kind in by_kind.items():
-            for start in range(0, len(of_kind), self._block_records):
-                block = of_kind[start : start + self._block_records]
-                data = self._codec.encode(kind, [self._fetch(key) for key in block])
-                self._store.append(self._number, msgspec.msgpack.encode(_Block(kind, block, data)))
-                self._settle(block)
-        for key in keys:
-            self._changed.pop(key, None)
+    def _sync(self) -> None:
+        if self._is_unsynced:
+            segment = self._store.sync(self._number)
+            self._journals = (*(journal for journal in self._journals if journal.number != self._number), segment)
+            self._is_unsynced = False
 
-    def _write_removals(self) -> None:
-        if self._removed:
-            keys = list(self._removed)
-            self._store.append(self._number, msgspec.msgpack.encode(_Block("", keys, None)))
-            self._settle([])
-            for key in keys:
-                self._leave_home(key)
-            self._removed = {}
+    def _begin_base(self) -> None:
+        """Let a base hold all that was noted so far, and begin a journal of what comes after."""
+        if self._size <= self._pace.at_once_bytes_max or self._must_be_at_once:
+            self.write_base()
+            return
+        self._sync()
+        self._number += 1
+        self._is_writing_base = True
+        self._records_at_begin = self._records_since_base
+        self._store.begin_base(self._number - 1, self._blocks)
 
-    def _settle(self, keys: Iterable[Key]) -> None:
-        """Note that the present segment holds the records of keys as they are."""
-        number, weights, home = self._number, self._weights, self._home
-        written = self._written.setdefault(number, deque())
-        added = 0
-        for key in keys:
-            if home.get(key) is None:
-                self._weight += weights[key[0]]
-            home[key] = number
-            written.append(key)
-            added += weights[key[0]]
-        self._weight_of_segment[number] = self._weight_of_segment.get(number, 0) + added
-        self._held += added
+    def _write_base(self) -> float:
+        written = self._store.write_base(self._number, self._blocks)
+        assert written.segment is not None
+        self._number += 1
+        self._is_unsynced = self._must_be_at_once = False
+        self._settle(written.segment, records=self._records_since_base)
+        return written.seconds
 
-    def _leave_home(self, key: Key) -> None:
-        if self._home.pop(key, None) is not None:
-            self._weight -= self._weights[key[0]]
+    def _end_base(self, *, is_abandoned: bool = False) -> None:
+        if is_abandoned:
+            self._store.abandon_base()
+            self._is_writing_base = False
+            self._pace.ended(0.0)
+            return
+        written = self._store.base_written()
+        if written is None:
+            return
+        self._is_writing_base = False
+        self._pace.ended(written.seconds)
+        if written.segment is None:
+            self._must_be_at_once = True
+        else:
+            self._settle(written.segment, records=self._records_at_begin)
 
-    def _carry_over(self, budget: int) -> None:
-        """Write records of the oldest segments again, as long as segments are too many, or hold too much."""
-        is_many = len(self._segments) >= self._segments_max
-        for number in list(self._written):
-            if number == self._number:
-                return
-            held = self._written[number]
-            carried: list[Key] = []
-            dropped = 0
-            while held and budget > 0:
-                if not (is_many or self._held - dropped > (1 + self._slack) * self._weight):
-                    break
-                key = held.popleft()
-                weight = self._weights[key[0]]
-                dropped += weight
-                if self._home.get(key) == number:
-                    self._home[key] = self._number
-                    carried.append(key)
-                    budget -= weight
-            self._held -= dropped
-            self._weight_of_segment[number] -= dropped
-            self._write(carried)
-            if held:
-                return
-            del self._written[number], self._weight_of_segment[number]
+    def _settle(self, base: Segment, *, records: int) -> None:
+        """Let a base stand for itself and all journals up to its number."""
+        self._base = base
+        self._journals = tuple(journal for journal in self._journals if journal.number > base.number)
+        self._records_since_base -= records
+        self._bytes_since_base = sum(journal.length for journal in self._journals)
 
-    def _forget_segments(self, oldest: int) -> None:
-        for number in [number for number in self._written if number < oldest]:
-            del self._written[number]
-            self._held -= self._weight_of_segment.pop(number)
-        self._kept.append({segment.number for segment in self._segments})
-        self._store.keep_only(set().union(*self._kept))
+    def _keep(self) -> None:
+        """Delete what no snapshot needs that the engine might resume from."""
+        named = ({self._base.number} if self._base is not None else set(), {each.number for each in self._journals})
+        if not self._kept or self._kept[-1] != named:
+            self._kept.append(named)
+        bases, journals = (set().union(*sets) for sets in zip(*self._kept, strict=True))
+        self._store.keep_only(bases, journals)
+
+
+def encode_reference(reference: Reference) -> bytes:
+    """Return a reference as bytes."""
+    return msgspec.msgpack.encode(reference)
+
+
+def read_reference(data: bytes) -> Reference:
+    """Return a reference from its bytes.
+
+    Raises
+    ------
+    IncompatibleStateError
+        If it cannot be read.
+    """
+    try:
+        return msgspec.msgpack.decode(data, type=Reference)
+    except msgspec.MsgspecError as error:
+        raise IncompatibleStateError(
+            f"the recovery store holds state that cannot be read: {error}",
+            remedy="go on with the version that wrote it, or start a new recovery directory",
+        ) from error

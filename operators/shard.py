@@ -7,9 +7,11 @@ import msgspec
 
 from operators.accounts import Account, Accounts
 from operators.decode import DeadLetter, EventBatch, IntakeReport
+from operators.project.items import item_count
 from operators.project.machine import ProjectMachine
 from operators.project.settings import FoldSettings
 from operators.project.state import ProjectRecord
+from operators.segments import ProjectFigures
 from schemas.errors import ErrorCode, PoisonError, Stage
 from schemas.records import RowBatch
 from schemas.rows import row_version
@@ -59,6 +61,10 @@ class Shard:
         for machine in self._machines.values():
             if machine.watch is not None:
                 machine.watch.detectors.save()
+
+    def figures(self) -> list[ProjectFigures]:
+        """Return the projects in a few figures."""
+        return [figures_of(project) for project in self.state.projects.values()]
 
     def _fold(self, batch: EventBatch, out: dict[str, list[tuple[Any, ...]]]) -> dict[str, ProjectMachine]:
         account = self._accounts.of(batch.stream, batch.partition, batch.shard)
@@ -110,6 +116,20 @@ class Shard:
     def _load(self, record: ProjectRecord) -> ProjectMachine:
         machine = self._machines[record.project_id] = ProjectMachine(record, self._settings)
         return machine
+
+
+def figures_of(project: ProjectRecord) -> ProjectFigures:
+    """Return a project in a few figures."""
+    questions = project.questions.values()
+    return ProjectFigures(
+        project.project_id,
+        len(questions),
+        sum(item_count(question.items) for question in questions),
+        project.labels,
+        sum(len(question.annotators) for question in questions),
+        sum(len(question.windows) for question in questions),
+        project.newest_at,
+    )
 
 
 _DETAILS = {

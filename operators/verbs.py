@@ -11,9 +11,8 @@ from bytewax.dataflow import Stream, operator
 from bytewax.operators import KeyedStream, StatefulBatchLogic
 
 from operators.decode import Decoder, DecodeSettings, EventBatch, IntakeReport
+from operators.kept_shard import Keeping, KeptShard
 from operators.project.settings import FoldSettings
-from operators.shard import Shard, ShardState
-from operators.snapshot import decode_state, encode_state
 from schemas.records import RecordBatch, RowBatch
 
 Guard = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -32,11 +31,13 @@ def decode(step_id: str, up: Stream[RecordBatch], *, settings: DecodeSettings, g
 
 
 @operator
-def fold(step_id: str, up: KeyedStream, *, settings: FoldSettings, guard: Guard = unguarded) -> KeyedStream:
+def fold(
+    step_id: str, up: KeyedStream, *, settings: FoldSettings, keeping: Keeping | None = None, guard: Guard = unguarded
+) -> KeyedStream:
     """Fold batches into the state of their shard, and emit the rows that they changed."""
 
     def build(resume: bytes | None) -> ShardLogic:
-        return ShardLogic(settings, resume, guard=guard)
+        return ShardLogic(KeptShard(settings, keeping, resume), guard=guard)
 
     return op.stateful_batch("stateful_batch", up, guard(build))
 
@@ -44,12 +45,10 @@ def fold(step_id: str, up: KeyedStream, *, settings: FoldSettings, guard: Guard 
 class ShardLogic(StatefulBatchLogic[EventBatch | IntakeReport, RowBatch, bytes]):
     """A shard as Bytewax wants it. The end of the input moves no clock: it may be a drain as well as an end."""
 
-    def __init__(self, settings: FoldSettings, resume: bytes | None, *, guard: Guard = unguarded) -> None:
-        self._shard = Shard(
-            decode_state(resume, window=settings.window) if resume is not None else ShardState({}, {}), settings
-        )
-        self._take = guard(self._shard.take)
-        self._snapshot = guard(self._encoded)
+    def __init__(self, shard: KeptShard, *, guard: Guard = unguarded) -> None:
+        self._shard = shard
+        self._take = guard(shard.take)
+        self._snapshot = guard(shard.snapshot)
 
     def on_batch(self, values: list[EventBatch | IntakeReport]) -> tuple[list[RowBatch], bool]:
         """Fold the batches that have come."""
@@ -57,12 +56,9 @@ class ShardLogic(StatefulBatchLogic[EventBatch | IntakeReport, RowBatch, bytes])
 
     def on_eof(self) -> tuple[list[RowBatch], bool]:
         """Keep everything as it is."""
+        self._shard.end()
         return [], StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> bytes:
-        """Return the state as bytes, since what is handed over live may change before it is written."""
+        """Return what the engine is to keep."""
         return self._snapshot()
-
-    def _encoded(self) -> bytes:
-        self._shard.save()
-        return encode_state(self._shard.state)

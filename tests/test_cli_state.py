@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -39,10 +40,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def copy(ran: Path, tmp_path: Path) -> Path:
     """A copy of the directory."""
     copied = tmp_path / "recovery"
-    copied.mkdir()
-    for file in ran.iterdir():
-        (copied / file.name).write_bytes(file.read_bytes())
-    return copied
+    return copytree(ran, copied)
 
 
 def test_the_contents_are_those_of_the_flow(ran):
@@ -65,21 +63,21 @@ def test_the_contents_are_those_of_the_flow(ran):
 
 def test_the_command_shows_it(ran, capsys):
     """Inspect prints settings, positions and projects, for people and as JSON, and changes nothing."""
-    before = {file.name: file.read_bytes() for file in ran.iterdir()}
+    before = {file: file.read_bytes() for file in ran.rglob("*") if file.is_file()}
     assert run_arguments(["state", "inspect", "--recovery", str(ran), "--format", "json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["made_under"]["window_seconds"] == 300 and told["is_running"] is False
     assert [project["project_id"] for project in told["projects"]] == ["p0", "p1"]
     assert run_arguments(["state", "inspect", "--recovery", str(ran)]) == 0
     assert "window_seconds" in capsys.readouterr().out
-    assert {file.name: file.read_bytes() for file in ran.iterdir()} == before
+    assert {file: file.read_bytes() for file in ran.rglob("*") if file.is_file()} == before
 
 
 def test_a_reset_is_done_only_when_it_is_meant(copy, capsys):
     """Without --yes nothing goes; with it all goes but the lock, and the directory is as good as new."""
     assert run_arguments(["state", "reset", "--recovery", str(copy)]) == 3
     assert "--yes" in capsys.readouterr().err
-    assert len(list(copy.iterdir())) == 3
+    assert len(list(copy.iterdir())) == 4
     assert run_arguments(["state", "reset", "--recovery", str(copy), "--yes"]) == 0
     assert [file.name for file in copy.iterdir()] == [LOCK_NAME]
     assert run_arguments(["state", "inspect", "--recovery", str(copy)]) == 3

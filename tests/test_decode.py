@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from operators.decode import Decoder, IntakeReport
+from operators.decode import Decoder, IntakeReport, read_event
 from operators.events import foldable_event
 from operators.labels import OtherLabel
 from schemas.errors import ErrorCode
@@ -75,22 +75,22 @@ def outcome(read, payload):
 
 def check(payload):
     """Both readers refuse the payload, or accept it with the same values."""
-    assert outcome(decoder.decode, payload) == outcome(parse_event, payload)
+    assert outcome(read_event, payload) == outcome(parse_event, payload)
 
 
 def test_the_documented_lines_are_accepted_as_they_are():
     """The lines of the contract's documentation are read, with all their values."""
-    event = outcome(decoder.decode, SUBMITTED)
+    event = outcome(read_event, SUBMITTED)
     assert (event["label"]["value"], event["duration_ms"], event["revision"]) == ("Positive", 4200, 0)
-    assert outcome(decoder.decode, GOLD)["answers"][0]["weight"] == 1.0
+    assert outcome(read_event, GOLD)["answers"][0]["weight"] == 1.0
     for sample in SAMPLES:
         check(sample)
-        assert outcome(decoder.decode, sample) is not None
+        assert outcome(read_event, sample) is not None
 
 
 def test_each_kind_of_label_has_a_text_and_its_whole_content():
     """What people read of a label is short; the content gives the label back."""
-    labels = [outcome(decoder.decode, sample)["label"] for sample in OTHER_KINDS]
+    labels = [outcome(read_event, sample)["label"] for sample in OTHER_KINDS]
     assert [label["value"] for label in labels] == [
         '["a","b"]', "4", "a text", '[{"label":"car","x":0.1,"y":0.2,"width":0.3,"height":0.2}]',
         '[{"label":"PER","start":0,"end":5}]', "a", '["c","a","b"]',

@@ -1,117 +1,147 @@
-"""State in segments: what is restored is what was there, whatever changed, ceased, crashed or was carried over."""
+"""State as a base and journals: whatever crashes, at whatever step, what is resumed is what was there."""
 
-import pickle
+import os
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flows.segment_files import SegmentFolder
-from operators.segments import Key, SegmentLog
-from schemas.errors import IncompatibleStateError
+from operators.segments import BasePace, ShardLog, read_reference
+from schemas.errors import IncompatibleStateError, SinkError
+from schemas.policy import default_policy
+from tests.support.folding import FOLD_SETTINGS, HOUR, fold_log, random_cuts
+from tests.support.keeping import Faults, fold_kept
+from tests.support.logs import LogShape, random_log
 
-WEIGHTS = {"item": 1, "annotator": 5}
+FULL = replace(FOLD_SETTINGS, has_consensus=True, has_agreement=True, has_estimates=True, policy=default_policy())
+SHORT_MEMORY = replace(FULL, retention=HOUR, annotator_retention=2 * HOUR, judgement_age_max=HOUR // 2)
+MORE = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12)]
 
 
-class PickleCodec:
-    """Records as pickles."""
-
-    def encode(self, kind: str, records: Sequence[Any]) -> bytes:
-        """Return bytes."""
-        return pickle.dumps((kind, list(records)))
-
-    def decode(self, kind: str, data: bytes) -> list[Any]:
-        """Return records."""
-        found, records = pickle.loads(data)
-        assert found == kind
-        return records
+@pytest.mark.parametrize("is_beside", [False, True], ids=["at once", "beside"])
+@pytest.mark.parametrize("seed", [0, *MORE])
+def test_crashes_change_no_row(seed, is_beside, tmp_path):
+    """With all statistics, an hour of memory and crashes at any step of the store, all rows are as without any."""
+    lines = random_log(seed, LogShape(events=200, is_workflow=bool(seed % 2)))
+    settings = (SHORT_MEMORY, FULL)[seed % 3 == 2]
+    faults = Faults(random.Random(seed), 0.03)
+    kept = fold_kept(
+        lines,
+        cuts=random_cuts(len(lines), seed),
+        settings=settings,
+        folder=tmp_path,
+        faults=faults,
+        is_beside=is_beside,
+    )
+    assert len(faults.crashes) >= 5
+    assert kept == fold_log(lines, settings=settings)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Callable[[], SegmentFolder]]:
-    """Opens the folder of segments; whoever had it open before has crashed."""
+    """Opens the folder of a shard; whoever had it open before has crashed."""
     stores: list[SegmentFolder] = []
 
     def open_folder() -> SegmentFolder:
         for store in stores:
             store.close()
-        stores.append(SegmentFolder(tmp_path))
+        stores.append(SegmentFolder(tmp_path / "shard"))
         return stores[-1]
 
     yield open_folder
-    open_folder()
+    open_folder().close()
 
 
-def opened(store: SegmentFolder, state: dict[Key, Any]) -> SegmentLog:
-    """Return a log of a state over the files of a folder."""
-    return SegmentLog(
-        store, PickleCodec(), fetch=lambda key: state[key], weights=WEIGHTS, block_records=4, segments_max=16
-    )
+def logged(store: SegmentFolder, state: list[bytes], **pace: int) -> ShardLog:
+    """Return the log of a state that is a list."""
+    pace = {"records_min": 10, "at_once_bytes_max": 10**9} | pace
+    return ShardLog("shard", store, BasePace(lambda: 0.0, share=1.0, **pace), blocks=lambda: iter(list(state)))
 
 
-def change(rng: random.Random, state: dict[Key, Any], log: SegmentLog) -> None:
-    """Change, add or remove a few records."""
-    for _ in range(rng.randrange(12)):
-        kind = rng.choice(("item", "item", "annotator"))
-        key = (kind, f"{rng.randrange(40)}")
-        if rng.random() < 0.2:
-            state.pop(key, None)
-            log.remove(key)
-        else:
-            state[key] = rng.random()
-            log.mark(key)
-    if rng.random() < 0.3:
-        log.write_ahead(rng.randrange(10))
+def held(store: SegmentFolder, reference: bytes) -> list[bytes]:
+    """Return what a reference names."""
+    found = read_reference(reference)
+    entries = list(store.base(found.base)) if found.base is not None else []
+    return [*entries, *(entry for journal in found.journals for entry in store.journal(journal))]
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_what_is_restored_is_what_was_there(folder, seed):
-    """From the last snapshot or the one before it, through any number of crashes, each record is as it was then."""
-    rng, state = random.Random(seed), {}
-    log, history = opened(folder(), state), []
-    for _ in range(60):
-        change(rng, state, log)
-        if rng.random() < 0.5:
-            history.append((log.snapshot(), dict(state)))
-        if len(history) > 1 and rng.random() < 0.15:
-            del history[len(history) - rng.randrange(2) :]
-            reference, expected = history[-1]
-            state = dict(expected)
-            log = opened(folder(), state)
-            assert log.restore(reference) == expected
-            history = history[-1:]
+def note(log: ShardLog, state: list[bytes], entry: bytes) -> None:
+    """Let something happen."""
+    state.append(entry)
+    log.note(entry, records=1)
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_segments_stay_few_and_light(folder, tmp_path, seed):
-    """However long it runs: the files hold at most about twice the state, and old ones are deleted."""
-    rng = random.Random(seed)
-    state = {("item", str(number)): 0 for number in range(100)}
-    log = opened(folder(), state)
-    for key in state:
-        log.mark(key)
-    for step in range(150):
-        key = ("item", str(rng.randrange(100)))
-        state[key] = step
-        log.mark(key)
-        log.snapshot(carried_weight_min=4)
-        in_force, held = log.weights
-        assert in_force == 100 and held <= 2 * in_force + 8
-    assert len(list(tmp_path.iterdir())) <= 40
-    assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 100 * 150
+def test_a_base_is_written_beside_the_fold(folder):
+    """Another process writes the state as it was when it began; what comes meanwhile goes to the next journal."""
+    store, state = folder(), []
+    log = logged(store, state, at_once_bytes_max=0)
+    for number in range(12):
+        note(log, state, b"%d" % number)
+    assert store._process is not None
+    os.waitid(os.P_PID, store._process._pid, os.WEXITED | os.WNOWAIT)
+    note(log, state, b"later")
+    reference = log.snapshot([])
+    found = read_reference(reference)
+    assert found.base is not None and found.base.number == 1 and [journal.number for journal in found.journals] == [2]
+    assert list(folder().base(found.base)) == [b"%d" % number for number in range(10)]
+    assert held(folder(), reference) == state
 
 
-def test_an_unchanged_state_writes_nothing(folder, tmp_path):
-    """A snapshot without changes names the same segments and writes no file."""
-    state = {("item", "1"): 1}
-    log = opened(folder(), state)
-    log.mark(("item", "1"))
-    reference = log.snapshot()
-    files = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
-    assert log.snapshot() == log.snapshot() == reference
-    assert {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == files
+def test_a_base_that_fails_is_written_at_once_the_next_time(folder):
+    """A process that is killed, or cannot write, loses nothing and is not tried in vain for ever."""
+    store, state = folder(), []
+    log = logged(store, state, at_once_bytes_max=0)
+    for number in range(10):
+        note(log, state, b"%d" % number)
+    os.kill(store._process._pid, 9)
+    os.waitid(os.P_PID, store._process._pid, os.WEXITED | os.WNOWAIT)
+    reference = log.snapshot([])
+    assert read_reference(reference).base is None and held(store, reference) == state
+    note(log, state, b"then")
+    reference = log.snapshot([])
+    assert read_reference(reference).base is not None and held(store, reference) == state
+
+
+def test_the_last_snapshot_is_a_base_alone(folder):
+    """A drain leaves a base and no journal to fold again, also where a base was being written."""
+    store, state = folder(), []
+    log = logged(store, state, at_once_bytes_max=0)
+    for number in range(11):
+        note(log, state, b"%d" % number)
+    assert store._process is not None
+    found = read_reference(log.snapshot([], is_last=True))
+    assert store._process is None and found.journals == () and list(store.base(found.base)) == state
+    assert log.snapshot([], is_last=True) == log.snapshot([])
+
+
+def test_files_stay_few(folder, tmp_path):
+    """However long it runs, there are the files of the last few snapshots; of each of these all are there."""
+    store, state, references = folder(), [], []
+    log = logged(store, state)
+    for number in range(200):
+        note(log, state, b"%d" % number)
+        if number % 7 == 0:
+            references.append((log.snapshot([]), list(state)))
+            assert len(list((tmp_path / "shard").iterdir())) <= 8
+            for reference, expected in references[-3:]:
+                assert held(store, reference) == expected
+
+
+def test_numbers_are_not_used_again(folder):
+    """What a process that crashed has left is neither written over nor taken for part of the state."""
+    state: list[bytes] = []
+    log = logged(folder(), state)
+    note(log, state, b"one")
+    reference = log.snapshot([])
+    note(log, state, b"lost")
+    again = logged(folder(), state := [b"one"])
+    again.resume(read_reference(reference), records=1)
+    note(again, state, b"two")
+    reference = again.snapshot([])
+    assert held(folder(), reference) == state == [b"one", b"two"]
 
 
 @pytest.mark.parametrize(
@@ -122,14 +152,40 @@ def test_an_unchanged_state_writes_nothing(folder, tmp_path):
         (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"?"), "not those that were written"),
     ],
 )
-def test_torn_and_missing_segments_are_told(folder, tmp_path, damage, reason):
+@pytest.mark.parametrize("kind", ["base", "journal"])
+def test_torn_and_missing_segments_are_told(folder, tmp_path, kind, damage, reason):
     """A segment that is gone, cut or altered is a plain error, never a state that lacks something."""
-    state = {("item", str(number)): number for number in range(10)}
-    log = opened(folder(), state)
-    for key in state:
-        log.mark(key)
-    reference = log.snapshot()
-    [file] = tmp_path.iterdir()
-    damage(file)
+    state: list[bytes] = []
+    log = logged(folder(), state)
+    for number in range(12):
+        note(log, state, b"%d" % number)
+    reference = log.snapshot([])
+    for file in (tmp_path / "shard").glob(f"*.{kind}"):
+        damage(file)
     with pytest.raises(IncompatibleStateError, match=f"segment .* is damaged: .*{reason}"):
-        opened(folder(), state).restore(reference)
+        held(folder(), reference)
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    """Where a file is in the way, that is a plain error."""
+    (tmp_path / "shard").write_text("")
+    with pytest.raises(SinkError, match="state cannot be written"):
+        SegmentFolder(tmp_path / "shard" / "below")
+
+
+def test_bases_take_their_share_of_the_time():
+    """After a base of a second there is none for as long as the share demands; then the one worth most goes first."""
+    now = [0.0]
+    pace = BasePace(lambda: now[0], share=0.1, records_min=10)
+    assert not pace.may_begin("a", records=9, size=1)
+    assert pace.may_begin("a", records=10, size=100)
+    assert not pace.may_begin("b", records=1000, size=1)
+    pace.ended(1.0)
+    now[0] = 8.9
+    assert not pace.may_begin("b", records=1000, size=1)
+    now[0] = 9.0
+    assert not pace.may_begin("c", records=20, size=100)
+    assert pace.may_begin("b", records=1000, size=1)
+    pace.ended(1.0)
+    now[0] = 18.0
+    assert pace.may_begin("c", records=20, size=100)

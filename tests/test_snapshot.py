@@ -6,7 +6,7 @@ import pytest
 
 from operators.decode import Decoder
 from operators.shard import Shard, ShardState
-from operators.snapshot import decode_state, encode_state
+from operators.snapshot import decode_state, decode_whole_state, encode_state
 from schemas.errors import IncompatibleStateError
 from tests.support.folding import DECODE_SETTINGS, FOLD_SETTINGS, batches_of, merge_rows
 from tests.support.logs import LogShape, random_log
@@ -38,13 +38,13 @@ def half_way() -> Shard:
 
 def test_an_old_snapshot_still_loads_and_goes_on() -> None:
     """From the state that an earlier build wrote, the rest of the log gives the rows of an undisturbed run."""
-    resumed = Shard(decode_state(GOLDEN.read_bytes(), window=FOLD_SETTINGS.window), FOLD_SETTINGS)
+    resumed = Shard(decode_whole_state(GOLDEN.read_bytes(), window=FOLD_SETTINGS.window), FOLD_SETTINGS)
     assert rows_after(resumed, LINES[HALF:], start=HALF) == rows_after(half_way(), LINES[HALF:], start=HALF)
 
 
 def test_state_of_another_format_is_refused() -> None:
     """A snapshot of an unknown format, or one that is damaged, is refused with a plain reason."""
-    data = encode_state(half_way().state)
+    data = next(encode_state(half_way().state))
     for damaged in (bytes([data[0], 99]) + data[2:], data[: len(data) // 2], b"", b"\x00"):
         with pytest.raises(IncompatibleStateError, match="recovery store holds state"):
-            decode_state(damaged, window=FOLD_SETTINGS.window)
+            decode_state([damaged])

@@ -1,4 +1,4 @@
-"""``labelpulse state``: what a recovery directory holds, and how it is emptied."""
+"""``labelpulse state``: what a recovery directory holds, how it is brought up to date, and how it is emptied."""
 
 import json
 from enum import StrEnum
@@ -21,6 +21,7 @@ class StateAction(StrEnum):
     """What to do with a recovery directory."""
 
     INSPECT = "inspect"
+    MIGRATE = "migrate"
     RESET = "reset"
 
 
@@ -37,14 +38,19 @@ def register(app: typer.Typer) -> None:
 
 
 def state(
-    action: Annotated[StateAction, typer.Argument(help="inspect it, or reset it to nothing.", show_default=False)],
+    action: Annotated[
+        StateAction, typer.Argument(help="inspect it, migrate it to this version, or reset it.", show_default=False)
+    ],
     recovery: RecoveryOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do reset: offsets and state are lost.")] = False,
     form: Annotated[StateFormat, typer.Option("--format", help="How to print it.")] = StateFormat.TABLE,
     config: ConfigOption = None,
     overrides: SetOption = None,
 ) -> None:
-    """Show what a recovery directory holds, or take everything out of it.
+    """Show what a recovery directory holds, bring it up to date, or take everything out of it.
+
+    A flow takes over the state that an older version left; migrate does so
+    without starting it. The older version cannot go on from it afterwards.
 
     After a reset the next run reads the log from its beginning. Give it a
     generation of its own (--set generation=N) if the log no longer begins where
@@ -52,6 +58,7 @@ def state(
 
     Examples:
       labelpulse state inspect --recovery ./state
+      labelpulse state migrate --recovery ./state
       labelpulse state reset --recovery ./state --yes
     """
     path = settings_from(config=config, overrides=overrides, recovery=recovery).settings.recovery
@@ -59,8 +66,18 @@ def state(
         raise ConfigurationError("no recovery directory is named", remedy="add --recovery DIRECTORY")
     if action is StateAction.INSPECT:
         _inspect(path, form)
+    elif action is StateAction.MIGRATE:
+        _migrate(path)
     else:
         _reset(path, is_meant=yes)
+
+
+def _migrate(path: Path) -> None:
+    from flows.recovery_store import migrate_recovery
+    from operators.snapshot import FORMAT_VERSION
+
+    migrated = migrate_recovery(path)
+    print(f"{migrated} shards brought up to format {FORMAT_VERSION}" if migrated else "all is of this version already")
 
 
 def _reset(path: Path, *, is_meant: bool) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from operators.project.memory import Memory
 from operators.project.settings import FoldSettings
 from operators.project.state import QuestionRecord
 from operators.stats.consensus.categorical import Answer
@@ -63,5 +64,5 @@ def _status_of(answer: Answer, settings: FoldSettings) -> str:
 
 
 def _is_known(question: QuestionRecord, item_id: str) -> bool:
-    item = question.items.get(item_id)
+    item = Memory.find_item(question, item_id)
     return item is not None and item.truth is not None

@@ -115,7 +115,7 @@ def _count_adjudication(
 
 
 def _refusal_of(changes: Changes, question: QuestionRecord, item_id: str, at: int, answers: list) -> ErrorCode | None:
-    memory, item = changes.memory, question.items.get(item_id)
+    memory, item = changes.memory, changes.memory.find_item(question, item_id)
     if at < memory.horizon and (item is None or item.last_at < memory.horizon):
         return ErrorCode.LATE
     refusals = (memory.refusal_of(question, answer) for answer in answers)

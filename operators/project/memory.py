@@ -11,6 +11,7 @@ from river import stats
 from operators.label_reading import Categorical
 from operators.labels import OtherLabel, classes_of
 from operators.project.estimates import FIRST_BOUND
+from operators.project.items import Items
 from operators.project.settings import FoldSettings
 from operators.project.state import (
     NEVER,
@@ -49,7 +50,8 @@ class Memory:
     annotator_horizon
         The same for annotators.
     annotations
-        Labels by annotation, those that are absent by now included; read by `labels_of` and `label_of`.
+        Labels by annotation, those that are absent by now included, and ids of items at rest that hold more of them;
+        read by `labels_of` and `label_of`.
     attribute_names
         Names of the attributes that are kept; None for all.
     before_forgetting, on_forgetting
@@ -60,7 +62,7 @@ class Memory:
 
     def __init__(self, record: ProjectRecord, settings: FoldSettings) -> None:
         self.record = record
-        self.annotations: dict[str, LabelRecord | list[LabelRecord]] = {}
+        self.annotations: dict[str, LabelRecord | str | list[LabelRecord | str]] = {}
         self._settings = settings
         self.window = settings.window
         self._horizon_lag = settings.disorder + settings.retention
@@ -68,9 +70,7 @@ class Memory:
         self.horizon = record.newest_at - self._horizon_lag
         self.annotator_horizon = record.newest_at - self._annotator_horizon_lag
         for question in record.questions.values():
-            for item in question.items.values():
-                for label in (*item.labels, *(item.skips or ())):
-                    self.remember(label)
+            self._remember_all(question)
         self.before_forgetting: Callable[[], None] = lambda: None
         self.on_forgetting: Callable[[QuestionRecord, ItemRecord], None] = lambda question, item: None
         self.on_forgetting_annotator: Callable[[str, str], None] = lambda question_id, annotator_id: None
@@ -125,7 +125,8 @@ class Memory:
         """Return the record of a question, new if need be."""
         question = self.record.questions.get(question_id)
         if question is None:
-            question = self.record.questions[question_id] = QuestionRecord(question_id, {}, {}, {}, {})
+            question = self.record.questions[question_id] = QuestionRecord(question_id, {}, Items(), {}, {})
+            question.items.wake = self._wake
             if self._settings.has_estimates:
                 question.population = PopulationPart(due=FIRST_BOUND)
         return question
@@ -182,9 +183,15 @@ class Memory:
         self.record.unmatched_reviews -= len(found)
         return found
 
+    @staticmethod
+    def find_item(question: QuestionRecord, item_id: str) -> ItemRecord | None:
+        """Return the record of an item, absent or not; None if there is none."""
+        assert isinstance(question.items, Items)
+        return question.items.find(item_id)
+
     def item_of(self, question: QuestionRecord, item_id: str, at: int) -> ItemRecord:
         """Return the record of an item, new if there is none or it is too old."""
-        item = question.items.get(item_id)
+        item = self.find_item(question, item_id)
         if item is not None:
             if item.last_at >= self.horizon:
                 return item
@@ -234,7 +241,43 @@ class Memory:
         found = self.annotations.get(annotation_id)
         if found is None:
             return []
+        if isinstance(found, LabelRecord):
+            return [found]
+        for item_id in [found] if isinstance(found, str) else [entry for entry in found if isinstance(entry, str)]:
+            self._wake(item_id)
+        found = self.annotations[annotation_id]
         return found if isinstance(found, list) else [found]
+
+    def _remember_all(self, question: QuestionRecord) -> None:
+        """Enter the labels of a question that has been read back; of items at rest, the item under the annotation."""
+        items = question.items if isinstance(question.items, Items) else Items(question.items.items())
+        question.items, items.wake = items, self._wake
+        for item in items.values():
+            for label in (*item.labels, *(item.skips or ())):
+                self.remember(label)
+        annotations = self.annotations
+        for item_id, held in items.at_rest.items():
+            for annotation_id in (held.annotations,) if isinstance(held.annotations, str) else held.annotations:
+                found = annotations.setdefault(annotation_id, item_id)
+                if found != item_id:
+                    annotations[annotation_id] = [*(found if isinstance(found, list) else [found]), item_id]
+
+    def _wake(self, item_id: str) -> None:
+        """Make an item from its bytes, under each question that has it at rest."""
+        for question in self.record.questions.values():
+            assert isinstance(question.items, Items)
+            item = question.items.take(item_id)
+            for label in (*item.labels, *(item.skips or ())) if item is not None else ():
+                label.question_id = question.question_id
+                self._wake_label(label)
+
+    def _wake_label(self, label: LabelRecord) -> None:
+        found = self.annotations[label.annotation_id]
+        if isinstance(found, str):
+            self.annotations[label.annotation_id] = label
+        else:
+            others = [entry for entry in (found if isinstance(found, list) else [found]) if entry != label.item_id]
+            self.annotations[label.annotation_id] = [*others, label]
 
     def forget_old_labels(self, item: ItemRecord) -> None:
         """Remove the labels of an item that are older than the horizon."""
@@ -275,10 +318,15 @@ class Memory:
                 del waiting[annotation_id]
 
     def _sweep_question(self, question: QuestionRecord) -> None:
-        for item in list(question.items.values()):
-            if item.last_at < self.horizon:
+        assert isinstance(question.items, Items)
+        for item_id in question.items.due_before(self.horizon):
+            self._wake(item_id)
+        horizon = self.horizon
+        due = [item for item in question.items.values() if item.last_at < horizon or item.oldest_label_at < horizon]
+        for item in sorted(due, key=lambda item: item.item_id):  # an order that no restart changes
+            if item.last_at < horizon:
                 self.forget_item(question, item)
-            elif item.oldest_label_at < self.horizon:
+            else:
                 self.forget_old_labels(item)
         for start in [start for start in question.windows if start + self._settings.window <= self.horizon]:
             del question.windows[start]

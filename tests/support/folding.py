@@ -82,7 +82,7 @@ def fold_log(
             merge_rows(tables, shard.take([value]).rows)
             if restarts is not None and restarts.random() < 0.2:
                 shard.save()
-                shards[key] = Shard(decode_state(encode_state(shard.state), window=settings.window), settings)
+                shards[key] = Shard(decode_state(list(encode_state(shard.state))), settings)
     return in_force(tables)
 
 
