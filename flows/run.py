@@ -72,7 +72,7 @@ def run(settings: Settings, *, state: RunState | None = None, reporter: Reporter
             mark = settings.recovery / DRAIN_MARK if reporter is None and settings.recovery is not None else None
             watch = MemberWatch(drain, state, has_begun=lambda: guard.has_begun, mark=mark, reporter=reporter)
             stack.enter_context(watch.watching())
-        stack.enter_context(_rare_collections())
+        stack.enter_context(rare_collections())
         began = time.monotonic()
         _execute(flow, settings, recovery, member=member, guard=guard)
         state.rows_written = database.rows_written()
@@ -193,7 +193,8 @@ def _cause_of(error: BaseException, guard: Guard) -> BaseException:
 
 
 @contextmanager
-def _rare_collections() -> Iterator[None]:
+def rare_collections() -> Iterator[None]:
+    """Look for cycles seldom while the block runs, and not among what there is already."""
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()

@@ -13,7 +13,7 @@ from operators.shard import Shard, ShardState
 from operators.snapshot import FORMAT_VERSION, decode_state, decode_whole_state, encode_state, format_of
 from schemas.records import RowBatch
 
-FOLD_BYTES = 4_000_000
+FOLD_BYTES = 16_000_000
 """So much of a journal is folded at once."""
 
 
@@ -68,8 +68,17 @@ class KeptShard:
 
     def take(self, values: list[EventBatch | IntakeReport]) -> RowBatch:
         """Fold values; return the rows that they changed."""
+        rows = self.fold(values)
+        self.keep(values)
+        return rows
+
+    def fold(self, values: list[EventBatch | IntakeReport]) -> RowBatch:
+        """Fold values, the first half of `take`."""
         self._has_ended = False
-        rows = self._shard.take(values)
+        return self._shard.take(values)
+
+    def keep(self, values: list[EventBatch | IntakeReport]) -> None:
+        """Write what was folded to the journal, the second half of `take`."""
         if self._keeping is not None:
             if self._log is None:
                 self._open_log(values[0].shard, self._keeping)
@@ -78,7 +87,6 @@ class KeptShard:
                 self._older = None
             else:
                 self._log.note(entry_of(values), records=records_of(values))
-        return rows
 
     def end(self) -> None:
         """Note that nothing more comes for the time being: the input has ended, or the flow is being drained."""
@@ -106,7 +114,7 @@ class KeptShard:
         self._shard = Shard(state, settings)
         records = 0
         for values in _gathered(entry for journal in reference.journals for entry in store.journal(journal)):
-            self._shard.take(values)
+            self._shard.take_again(values)
             records += records_of(values)
         self._log.resume(reference, records=records)
 

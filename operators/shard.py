@@ -56,6 +56,17 @@ class Shard:
             machine.flush()
         return RowBatch(out)
 
+    def take_again(self, batches: Iterable[EventBatch | IntakeReport]) -> None:
+        """Fold batches whose rows were written before."""
+        touched: dict[str, ProjectMachine] = {}
+        for batch in batches:
+            if isinstance(batch, IntakeReport):
+                self._accounts.take_report(batch, {})
+            else:
+                touched.update(self._fold(batch, {}, makes_rows=False))
+        for machine in touched.values():
+            machine.flush()
+
     def save(self) -> None:
         """Bring the state into the form that can be encoded."""
         for machine in self._machines.values():
@@ -66,13 +77,15 @@ class Shard:
         """Return the projects in a few figures."""
         return [figures_of(project) for project in self.state.projects.values()]
 
-    def _fold(self, batch: EventBatch, out: dict[str, list[tuple[Any, ...]]]) -> dict[str, ProjectMachine]:
+    def _fold(
+        self, batch: EventBatch, out: dict[str, list[tuple[Any, ...]]], *, makes_rows: bool = True
+    ) -> dict[str, ProjectMachine]:
         account = self._accounts.of(batch.stream, batch.partition, batch.shard)
         first_version = row_version(generation=self._settings.generation, offset=0)
         touched: dict[str, ProjectMachine] = {}
         for project_id, events in batch.projects.items():
             machine = touched[project_id] = self._project_of(project_id, batch)
-            machine.out = out
+            machine.out = out if makes_rows else None
             try:
                 folded, duplicate, refused = machine.fold_all(
                     events.events, events.times, [first_version + offset for offset in events.offsets]

@@ -9,6 +9,7 @@ from operators.project.contributions import contribute, contribute_judged, settl
 from operators.project.estimates import renew
 from operators.project.memory import Memory
 from operators.project.others import VoteWeights, hold_against_others
+from operators.project.passing_over import pass_over
 from operators.project.reviewing import count_reviews, judge_reviews
 from operators.project.rows import Row, RowMaker, label_row, skip_row
 from operators.project.settings import FoldSettings
@@ -47,7 +48,7 @@ class Changes:
         self.memory = Memory(record, settings)
         self.settings = settings
         self.unsettled: list[tuple[QuestionRecord, AnnotatorRecord]] = []
-        self.out: dict[str, list[Row]] = {}
+        self.out: dict[str, list[Row]] | None = {}
         self._row_maker = RowMaker(record, settings)
         self._event_rows: dict[tuple[Any, ...], Row] = {}
         self.watch: Watch | None = None
@@ -76,7 +77,10 @@ class Changes:
         if watch is not None and (watch.alerts or watch.drift_rows):
             touched.alerts, watch.alerts = watch.alerts, []
             touched.drift_rows, watch.drift_rows = watch.drift_rows, []
-        self._row_maker.add_rows(touched, self.out)
+        if self.out is None:
+            pass_over(touched)
+        else:
+            self._row_maker.add_rows(touched, self.out)
 
     def tick(self) -> None:
         """Free the memory of what is absent, at a time that the log decides; rows are made of what was, before."""
