@@ -79,6 +79,8 @@ def _run_child(write: Callable[[], Segment], answer_to: int, parent: int) -> Non
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         if _C is not None:
             _C.prctl(_DEATH_SIGNAL, signal.SIGKILL)
+        os.closerange(3, answer_to)  # locks and connections are the parent's, and end with it
+        os.closerange(answer_to + 1, os.sysconf("SC_OPEN_MAX"))
         if os.getppid() == parent:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             os.write(answer_to, msgspec.msgpack.encode(write()))

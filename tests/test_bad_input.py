@@ -57,7 +57,7 @@ class Fold:
         """Go on from the bytes of the state."""
         for key, shard in self._shards.items():
             shard.save()
-            state = decode_state(encode_state(shard.state), window=SETTINGS.window)
+            state = decode_state(list(encode_state(shard.state)))
             self._shards[key] = Shard(state, SETTINGS)
 
     def require_accounts(self) -> Counter[str]:
