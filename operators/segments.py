@@ -131,7 +131,7 @@ class BasePace:
         self,
         clock: Callable[[], float],
         *,
-        share: float = 0.05,
+        share: float = 0.08,
         records_min: int = 2_000,
         at_once_bytes_max: int = 4_000_000,
     ) -> None:

@@ -4,16 +4,22 @@ import fcntl
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from shutil import copytree
 
 import pytest
 
 from flows.cli.main import run_arguments
+from flows.engine_store import kept_values, replace_values
+from flows.recovery import Manifest, RecoveryDirectory, read_manifest, write_manifest
 from flows.recovery_lock import LOCK_NAME
 from flows.recovery_store import inspect_recovery, reset_recovery
 from flows.run import run
+from flows.segment_files import SHARDS_FOLDER, SegmentFolder
 from flows.settings import load_settings
+from operators.segments import read_reference
+from operators.snapshot import FORMAT_VERSION, decode_state
 from schemas.errors import ConfigurationError, IncompatibleStateError
 from tests.support.filling import write_log
 from tests.support.folding import column, fold_log
@@ -77,7 +83,7 @@ def test_a_reset_is_done_only_when_it_is_meant(copy, capsys):
     """Without --yes nothing goes; with it all goes but the lock, and the directory is as good as new."""
     assert run_arguments(["state", "reset", "--recovery", str(copy)]) == 3
     assert "--yes" in capsys.readouterr().err
-    assert len(list(copy.iterdir())) == 4
+    assert len(list(copy.iterdir())) == 5
     assert run_arguments(["state", "reset", "--recovery", str(copy), "--yes"]) == 0
     assert [file.name for file in copy.iterdir()] == [LOCK_NAME]
     assert run_arguments(["state", "inspect", "--recovery", str(copy)]) == 3
@@ -112,15 +118,55 @@ def test_a_damaged_store_is_told(copy):
         inspect_recovery(copy)
 
 
-def test_only_complete_snapshots_count(copy):
-    """What an epoch has written that was never completed is not shown."""
-    [store] = copy.glob("part-*.sqlite3")
+def test_state_of_an_older_format_is_brought_up_to_date(copy, capsys):
+    """Migrate writes it anew, once, and what it holds is the same; a flow may also take it over as it is."""
+    older = (Path(__file__).parent / "snapshots" / "format-2.bin").read_bytes()
+    shards = [kept for kept in kept_values(copy) if kept.step == "fold"]
+    replace_values([(kept, older) for kept in shards])
+    manifest = read_manifest(copy)
+    write_manifest(copy, Manifest(manifest.created_at, {**manifest.frozen, "state_format": 2}))
     before = inspect_recovery(copy)
-    with sqlite3.connect(store) as connection:
+    assert {shard.format for shard in before.shards} == {2} and before.projects
+    with RecoveryDirectory(copy, frozen=manifest.frozen, started_at=manifest.created_at) as recovery:
+        assert recovery.manifest == manifest
+    assert run_arguments(["state", "migrate", "--recovery", str(copy)]) == 0
+    assert run_arguments(["state", "migrate", "--recovery", str(copy)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{len(shards)} shards brought up to format {FORMAT_VERSION}", "all is of this version already"
+    ]  # fmt: skip
+    after = inspect_recovery(copy)
+    assert {shard.format for shard in after.shards} == {FORMAT_VERSION}
+    assert after.projects == before.projects and after.positions == before.positions
+    reference = read_reference(next(kept.value for kept in kept_values(copy) if kept.step == "fold"))
+    assert decode_state(SegmentFolder(copy / SHARDS_FOLDER / reference.shard).base(reference.base)).projects
+
+
+def test_what_was_not_completed_is_gone_when_a_flow_starts(copy):
+    """An epoch that was never completed cannot be taken for complete later on."""
+    [store] = copy.glob("part-*.sqlite3")
+    add_incomplete_epoch(store)
+    manifest = read_manifest(copy)
+    before = kept_values(copy)
+    with RecoveryDirectory(copy, frozen=manifest.frozen, started_at=manifest.created_at):
+        pass
+    with closing(sqlite3.connect(store)) as connection:
+        assert connection.execute("SELECT count(*) FROM snaps WHERE snap_epoch = 1000000").fetchone() == (0,)
+    assert kept_values(copy) == before
+
+
+def add_incomplete_epoch(store):
+    """Write what an epoch that is never completed leaves."""
+    with closing(sqlite3.connect(store)) as connection, connection:
         connection.execute(
             "INSERT INTO snaps (step_id, state_key, snap_epoch, ser_change) "
             "SELECT step_id, state_key, 1000000, x'00' FROM snaps"
         )
-    connection.close()
+
+
+def test_only_complete_snapshots_count(copy):
+    """What an epoch has written that was never completed is not shown."""
+    [store] = copy.glob("part-*.sqlite3")
+    before = inspect_recovery(copy)
+    add_incomplete_epoch(store)
     after = inspect_recovery(copy)
     assert (after.positions, after.projects) == (before.positions, before.projects)
