@@ -141,10 +141,10 @@ class BasePace:
         self._clock = clock
         self._rest = 1.0 / share - 1.0
         self._resume_at = clock()
-        self._is_busy = False
+        self._look: Callable[[], None] | None = None
         self._waiting: dict[str, float] = {}
 
-    def may_begin(self, shard: str, *, records: int, size: int) -> bool:
+    def may_begin(self, shard: str, *, records: int, size: int, look: Callable[[], None]) -> bool:
         """Return whether the base of a shard is to be written now.
 
         Parameters
@@ -153,20 +153,24 @@ class BasePace:
             Records that would no longer have to be folded again.
         size
             Bytes of the state, about.
+        look
+            Called now and then while it is written, to see whether it has `ended`.
         """
         if records < self._records_min:
             return False
+        if self._look is not None:
+            self._look()
         worth = self._waiting[shard] = records / (1 + size)
         late = self._clock() - self._resume_at
-        if self._is_busy or late < 0.0 or (late < TURN_SECONDS and worth < max(self._waiting.values())):
+        if self._look is not None or late < 0.0 or (late < TURN_SECONDS and worth < max(self._waiting.values())):
             return False
-        self._is_busy = True
+        self._look = look
         self._waiting = {}
         return True
 
     def ended(self, seconds: float) -> None:
         """Note that a base is written, or has failed, and what it took."""
-        self._is_busy = False
+        self._look = None
         self._resume_at = self._clock() + seconds * self._rest
 
 
@@ -214,7 +218,7 @@ class ShardLog:
         self._records_since_base += records
         if self._is_writing_base:
             self._end_base()
-        elif self._pace.may_begin(self._shard, records=self._records_since_base, size=self._size):
+        elif self._pace.may_begin(self._shard, records=self._records_since_base, size=self._size, look=self._end_base):
             self._begin_base()
 
     def write_base(self) -> None:

@@ -117,6 +117,23 @@ def test_the_last_snapshot_is_a_base_alone(folder):
     assert log.snapshot([], is_last=True) == log.snapshot([])
 
 
+def test_a_base_of_a_shard_that_has_gone_quiet_keeps_no_other_waiting(tmp_path):
+    """Another shard sees that it is written, and begins its own."""
+    pace = BasePace(lambda: 0.0, share=1.0, records_min=2, at_once_bytes_max=0)
+    stores = [SegmentFolder(tmp_path / name) for name in "ab"]
+    logs = [ShardLog(name, store, pace, blocks=lambda: [b"state"]) for name, store in zip("ab", stores, strict=True)]
+    for _ in range(2):
+        logs[0].note(b"entry", records=1)
+    logs[1].note(b"entry", records=2)
+    assert stores[0]._process is not None and stores[1]._process is None
+    os.waitid(os.P_PID, stores[0]._process._pid, os.WEXITED | os.WNOWAIT)
+    logs[1].note(b"entry", records=2)
+    assert stores[0]._process is None and stores[1]._process is not None
+    for log, store in zip(logs, stores, strict=True):
+        assert read_reference(log.snapshot([], is_last=True)).base is not None
+        store.close()
+
+
 def test_files_stay_few(folder, tmp_path):
     """However long it runs, there are the files of the last few snapshots; of each of these all are there."""
     store, state, references = folder(), [], []
@@ -175,17 +192,17 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
 
 def test_bases_take_their_share_of_the_time():
     """After a base of a second there is none for as long as the share demands; then the one worth most goes first."""
-    now = [0.0]
+    now, nothing = [0.0], lambda: None
     pace = BasePace(lambda: now[0], share=0.1, records_min=10)
-    assert not pace.may_begin("a", records=9, size=1)
-    assert pace.may_begin("a", records=10, size=100)
-    assert not pace.may_begin("b", records=1000, size=1)
+    assert not pace.may_begin("a", records=9, size=1, look=nothing)
+    assert pace.may_begin("a", records=10, size=100, look=nothing)
+    assert not pace.may_begin("b", records=1000, size=1, look=nothing)
     pace.ended(1.0)
     now[0] = 8.9
-    assert not pace.may_begin("b", records=1000, size=1)
+    assert not pace.may_begin("b", records=1000, size=1, look=nothing)
     now[0] = 9.0
-    assert not pace.may_begin("c", records=20, size=100)
-    assert pace.may_begin("b", records=1000, size=1)
+    assert not pace.may_begin("c", records=20, size=100, look=nothing)
+    assert pace.may_begin("b", records=1000, size=1, look=nothing)
     pace.ended(1.0)
     now[0] = 18.0
-    assert pace.may_begin("c", records=20, size=100)
+    assert pace.may_begin("c", records=20, size=100, look=nothing)
