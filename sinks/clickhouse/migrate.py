@@ -19,6 +19,7 @@ from sinks.clickhouse.failures import UNKNOWN_DATABASE, UNKNOWN_TABLE, plain_mes
 
 _FILE_NAME = re.compile(r"(\d{4})_(\w+)\.sql")
 _STATEMENT_END = re.compile(r";[ \t]*$", flags=re.MULTILINE)
+_VIEW = re.compile(r"\A(CREATE OR REPLACE VIEW \w+ AS)\n(.*)\n(COMMENT '.*')\Z", flags=re.DOTALL)
 _REMEDY = "run `labelpulse migrate --clickhouse DSN`"
 
 _CREATE_RECORDS = """
@@ -65,8 +66,12 @@ class Migration:
 
     @property
     def statements(self) -> list[str]:
-        """The statements, without their semicolons."""
-        return [statement.strip() for statement in _STATEMENT_END.split(self.sql) if statement.strip()]
+        """The statements, without their semicolons.
+
+        The SELECT of a view is put in parentheses: ClickHouse 25 takes COMMENT after a table's name for its alias.
+        """
+        found = [statement.strip() for statement in _STATEMENT_END.split(self.sql) if statement.strip()]
+        return [_VIEW.sub(r"\1\n(\n\2\n)\n\3", statement) for statement in found]
 
 
 @cache
