@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from flows.cluster import require_server
 from flows.database import Database
 from flows.dataflow import frozen_settings
+from flows.generations import with_generation
 from flows.opening import limits_of, open_source, records_expected
 from flows.policy import load_policy
 from flows.recovery import RecoveryDirectory
@@ -38,6 +39,8 @@ def run_cluster(settings: Settings, command: Sequence[str], *, state: RunState) 
     """
     assert settings.source is not None and settings.workers > 1
     require_server(settings, processes=settings.workers)
+    settings = with_generation(settings)
+    state.generation = settings.generation or 0
     _require_fitting(settings)
     state.records_expected = records_expected(parse_source(settings.source))
     workers = Workers(command, count=settings.workers, state=state, grace_seconds=settings.grace_seconds)

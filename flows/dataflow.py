@@ -82,6 +82,7 @@ def frozen_settings(settings: Settings, *, policy: Policy, source: str) -> dict[
         Name of the log, without secrets.
     """
     values = settings.model_dump(mode="json", include=set(FROZEN_SETTINGS))
+    values["generation"] = settings.generation or 0
     rules = sha256(policy.model_dump_json(exclude={"hooks"}).encode()).hexdigest() if settings.alerts else None
     return {**values, "policy": rules, "source": source, "flow": FLOW_ID, "state_format": FORMAT_VERSION}
 
@@ -114,7 +115,7 @@ def fold_settings_of(settings: Settings, *, policy: Policy | None = None) -> Fol
     retention = _microseconds(seconds=settings.retention_days * DAY_SECONDS)
     annotator_retention = _microseconds(seconds=settings.annotator_retention_days * DAY_SECONDS)
     return FoldSettings(
-        generation=settings.generation,
+        generation=settings.generation or 0,
         window=settings.window_seconds * MICROSECONDS_PER_SECOND,
         disorder=_microseconds(seconds=settings.disorder_seconds),
         retention=retention,

@@ -21,6 +21,7 @@ from schemas.errors import ConfigurationError, IncompatibleStateError
 
 MANIFEST_NAME = "labelpulse.json"
 MANIFEST_STEM = "labelpulse"
+GENERATION_PREFIX = "generation-"
 MANIFEST_FORMAT = 1
 
 
@@ -34,10 +35,13 @@ class Manifest:
         When the flow started for the first time.
     frozen
         Settings that decide how the log becomes rows and where state lives; they may not change.
+    has_begun
+        Whether anything was made under them: if not, only the generation counts, and the first run fixes the rest.
     """
 
     created_at: datetime
     frozen: dict[str, Any]
+    has_begun: bool = True
 
 
 class RecoveryDirectory:
@@ -110,6 +114,9 @@ class RecoveryDirectory:
 
     def _open(self, frozen: dict[str, Any], started_at: datetime) -> Manifest:
         found = read_manifest(self.path)
+        if found is not None and not found.has_begun:
+            self._require_generation(found, frozen)
+            found = None
         if found is None:
             return self._create(Manifest(started_at, frozen))
         if found.frozen.get("state_format") in READABLE_VERSIONS:
@@ -125,8 +132,16 @@ class RecoveryDirectory:
         discard_incomplete(self.path)
         return found
 
+    def _require_generation(self, found: Manifest, frozen: dict[str, Any]) -> None:
+        if frozen.get("generation") != found.frozen["generation"]:
+            raise IncompatibleStateError(
+                f"the recovery directory {self.path} is ready for generation {found.frozen['generation']}, not for "
+                f"{frozen.get('generation')}",
+                remedy="leave the setting generation out: the directory knows it",
+            )
+
     def _create(self, manifest: Manifest) -> Manifest:
-        strangers = sorted(entry.name for entry in self.path.iterdir() if not _is_beside(entry.name))
+        strangers = sorted(entry.name for entry in self.path.iterdir() if not is_beside(entry.name))
         if strangers and not all(name.startswith("part-") for name in strangers):
             raise ConfigurationError(
                 f"the recovery directory {self.path} holds other files ({', '.join(strangers[:3])} …)",
@@ -140,10 +155,8 @@ class RecoveryDirectory:
 
 def write_manifest(path: Path, manifest: Manifest) -> None:
     """Write the manifest of a recovery directory, unless it has it already: all of it or nothing."""
-    text = json.dumps(
-        {"format": MANIFEST_FORMAT, "created_at": manifest.created_at.isoformat(), "frozen": manifest.frozen},
-        indent=2,
-    )
+    content = {"format": MANIFEST_FORMAT, "created_at": manifest.created_at.isoformat(), "frozen": manifest.frozen}
+    text = json.dumps(content if manifest.has_begun else {**content, "has_begun": False}, indent=2)
     file = path / MANIFEST_NAME
     if not file.exists() or file.read_text() != text:
         unfinished = path / (MANIFEST_NAME + ".new")
@@ -166,13 +179,18 @@ def read_manifest(path: Path) -> Manifest | None:
         content = json.loads(file.read_text())
         if content["format"] != MANIFEST_FORMAT:
             raise ValueError(f"format {content['format']}")
-        return Manifest(datetime.fromisoformat(content["created_at"]).astimezone(UTC), content["frozen"])
+        return Manifest(
+            datetime.fromisoformat(content["created_at"]).astimezone(UTC),
+            content["frozen"],
+            content.get("has_begun", True),
+        )
     except (ValueError, KeyError, TypeError, OSError) as error:
         raise IncompatibleStateError(
             f"{file} cannot be read: {error}", remedy="go on with the version that wrote it, or name a new directory"
         ) from error
 
 
-def _is_beside(name: str) -> bool:
+def is_beside(name: str) -> bool:
     """Return whether a file may lie in a recovery directory that holds nothing yet."""
-    return name == CONTROL_FILE or (name.startswith(MANIFEST_STEM) and name.endswith((".lock", ".drain")))
+    is_ours = name.startswith(MANIFEST_STEM) and name.endswith((".lock", ".drain", MANIFEST_NAME))
+    return is_ours or name == CONTROL_FILE or name.startswith(GENERATION_PREFIX)

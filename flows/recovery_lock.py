@@ -42,6 +42,7 @@ class DirectoryLock:
     def __init__(self, path: Path, *, member: Member | None = None, wait_seconds: float = 0.0) -> None:
         self._path = path
         self._wait_seconds = wait_seconds
+        self._is_shared = member is not None
         self._held: list[int] = []
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -66,6 +67,9 @@ class DirectoryLock:
     @contextmanager
     def opening(self) -> Iterator[None]:
         """Let one process of a cluster after the other run the block."""
+        if not self._is_shared:
+            yield
+            return
         file = _opened(self._path / OPENING_LOCK_NAME)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)

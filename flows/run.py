@@ -17,6 +17,7 @@ from flows.cluster import Member, member_of
 from flows.database import Database
 from flows.dataflow import build_dataflow, decode_settings_of, fold_settings_of, frozen_settings
 from flows.drain import Drain
+from flows.generations import with_generation
 from flows.guard import Guard
 from flows.member_watch import DRAIN_MARK, MemberWatch
 from flows.observer import Observer
@@ -57,7 +58,8 @@ def run(settings: Settings, *, state: RunState | None = None, reporter: Reporter
         ConfigurationError, IncompatibleStateError or UnavailableError before anything was read; SourceError,
         SinkError or ClusterError while it ran.
     """
-    state = state if state is not None else RunState()
+    state, settings = state if state is not None else RunState(), with_generation(settings)
+    state.generation = settings.generation or 0
     member = member_of(settings, has_parent=reporter is not None)
     database, guard = Database(settings), Guard()
     drain = Drain(on_ask=database.give_up_in_time)

@@ -62,6 +62,8 @@ class RunState:
         Length of the log where it is known beforehand (a simulated stream); None else.
     monitor_url
         Where the monitor is, if it is served.
+    generation
+        Generation of the rows that are written.
     started_at
         Monotonic seconds when the run began.
     """
@@ -80,6 +82,7 @@ class RunState:
     clocks: dict[str, int] = field(default_factory=dict)
     records_expected: int | None = None
     monitor_url: str = ""
+    generation: int = 0
     started_at: float = field(default_factory=time.monotonic)
 
     def add_drift(self, drift: DriftSeen) -> None:

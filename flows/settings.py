@@ -150,11 +150,11 @@ class Settings(BaseSettings):
     estimates: bool = Field(
         True, description="See annotators in the light of the others: estimated accuracy, too fast, repeated answers."
     )
-    generation: int = Field(
-        0,
+    generation: int | None = Field(
+        None,
         ge=0,
         lt=2**15,
-        description="Raised when topic, partitions or the meaning of figures change; rows of each stay apart.",
+        description="Rows of each generation stay apart; none: the one of the recovery directory, or else 0.",
     )
     hooks: bool = Field(True, description="Deliver alerts to the hooks of the policy.")
     replay: bool = Field(

@@ -90,7 +90,7 @@ def spoil(monkeypatch, event_id):
 
 @pytest.mark.slow
 def test_a_flow_sets_a_record_aside_and_goes_on(tmp_path, monkeypatch):
-    """Three crashes at one record, then a run to the end: a dead letter with bytes and reason, and the rows of the rest."""
+    """Three crashes at one record, then a run to the end: a dead letter with its bytes, and the rows of the rest."""
     lines = random_log(6, LogShape(events=300, bad_share=0.0))
     path, dsn = tmp_path / "events.jsonl", f"chdb://{tmp_path}/db"
     path.write_bytes(b"\n".join(lines) + b"\n")

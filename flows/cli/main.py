@@ -12,6 +12,7 @@ from flows.cli import (
     dead_letters,
     doctor,
     gateway,
+    generation,
     hooks,
     migrate,
     monitor,
@@ -53,8 +54,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (
-    run, monitor, gateway, hooks, query, audit, archive, dead_letters, state, policy, simulate, convert, reconcile,
-    schema, migrate, doctor, settings, version,
+    run, monitor, gateway, hooks, query, audit, archive, dead_letters, state, generation, policy, simulate, convert,
+    reconcile, schema, migrate, doctor, settings, version,
 ):  # fmt: skip
     module.register(app)
 

@@ -13,8 +13,9 @@ from rich.text import Text
 
 from flows.cli.database import opened_for_reading
 from flows.cli.display import duration_text
-from flows.cli.failures import warn
+from flows.cli.failures import note, warn
 from flows.cli.tables import output_console, rows_table
+from flows.generations import ALL_PROJECTS, active_generations
 from flows.run_state import RunSummary
 from flows.setting_values import default_clickhouse, hidden_dsn
 from flows.settings import Settings
@@ -51,10 +52,16 @@ def print_summary(summary: RunSummary, settings: Settings, *, names_database: bo
     try:
         with opened_for_reading(settings.clickhouse) as client:
             project = _print_figures(console, client)
+            shown = active_generations(client)[ALL_PROJECTS]
     except LabelpulseError as error:
         warn(f"the figures cannot be shown: {error.message}")
         return
     _print_places(console, settings)
+    if shown != summary.state.generation:
+        note(
+            f"rows were written of generation {summary.state.generation}; what is shown is generation {shown}, until "
+            f"`labelpulse generation switch {summary.state.generation}`"
+        )
     _print_next(console, _database_option(settings.clickhouse, is_named=names_database), project=project)
 
 
