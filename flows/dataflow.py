@@ -107,6 +107,7 @@ def decode_settings_of(
         future_max=_microseconds(seconds=settings.future_seconds_max),
         shards=settings.shards,
         quarantined=quarantined,
+        unknown_version_share_max=settings.unknown_version_share_max,
     )
 
 

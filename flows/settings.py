@@ -186,6 +186,12 @@ class Settings(BaseSettings):
         60.0, ge=1, le=3_600, description="`run --supervise` waits 1, 2, 4 … seconds before a restart, at most so many."
     )
 
+    unknown_version_share_max: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="With a greater share of unknown schema versions in a partition the flow ends.",
+    )
     poison_attempts: int = Field(
         3,
         ge=1,

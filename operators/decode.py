@@ -98,6 +98,7 @@ class DecodeSettings:
     future_max: int
     shards: int
     quarantined: frozenset[tuple[str, int, int]] = frozenset()
+    unknown_version_share_max: float = 1.0
 
 
 _read_fast = msgspec.json.Decoder(FoldableEvent).decode

@@ -13,6 +13,7 @@ from bytewax.operators import KeyedStream, StatefulBatchLogic
 from operators.decode import Decoder, DecodeSettings, EventBatch, IntakeReport
 from operators.kept_shard import Keeping, KeptShard
 from operators.project.settings import FoldSettings
+from operators.versions import VersionWatch
 from schemas.records import RecordBatch, RowBatch
 
 Guard = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -27,7 +28,8 @@ def unguarded(call: Callable[..., Any]) -> Callable[..., Any]:
 @operator
 def decode(step_id: str, up: Stream[RecordBatch], *, settings: DecodeSettings, guard: Guard = unguarded) -> KeyedStream:
     """Turn record batches into batches of events by shard; what is no event goes to the partition's accounts."""
-    return op.flat_map_batch("flat_map_batch", up, guard(Decoder(settings)))
+    decoder = VersionWatch(Decoder(settings), share_max=settings.unknown_version_share_max)
+    return op.flat_map_batch("flat_map_batch", up, guard(decoder))
 
 
 @operator

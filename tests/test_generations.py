@@ -110,7 +110,7 @@ def test_changed_settings_take_effect_with_a_new_generation(tmp_path, capsys):
     assert windows() == days | {("p1", start) for _, start in days}
     assert "busy" in rules(dsn)
     with path.open("ab") as file:
-        file.write(random_log(4, LogShape(events=1, bad_share=0.0))[0] + b"\n")
+        file.write(path.read_bytes().splitlines()[0] + b"\n")
     run(load_settings({**given, "window_seconds": 86_400, "policy": policy}).settings)
     assert run_arguments(["generation", "switch", "0", *database]) == 3
     assert "generation 0 has not caught up: partition 0" in capsys.readouterr().err
