@@ -70,12 +70,12 @@ class GuardedSource(FixedPartitionedSource[RecordBatch, Any]):
         self._guard = guard
 
     def list_parts(self) -> list[str]:
-        """Return the parts of the source."""
-        return self._source.list_parts()
+        """Return the parts of the source; the first that the engine asks for."""
+        return self._guard.begin(self._source.list_parts)()
 
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> "GuardedSourcePart":
         """Return a part of the source."""
-        build = self._guard.begin(self._source.build_part)
+        build = self._guard(self._source.build_part)
         return GuardedSourcePart(build(step_id, for_part, resume_state), self._guard)
 
 
@@ -120,7 +120,7 @@ class GuardedSink(FixedPartitionedSink[Any, Any]):
 
     def list_parts(self) -> list[str]:
         """Return the parts of the sink."""
-        return self._sink.list_parts()
+        return self._guard.begin(self._sink.list_parts)()
 
     def part_fn(self, item_key: str) -> int:
         """Return which part takes a key."""
@@ -128,7 +128,7 @@ class GuardedSink(FixedPartitionedSink[Any, Any]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: Any) -> "GuardedSinkPart":
         """Return a part of the sink."""
-        build = self._guard.begin(self._sink.build_part)
+        build = self._guard(self._sink.build_part)
         return GuardedSinkPart(build(step_id, for_part, resume_state), self._guard)
 
 

@@ -15,7 +15,7 @@ from flows.run_state import RunState
 
 DRAIN_MARK = "labelpulse.drain"
 TICK_SECONDS = 0.2
-BEGIN_SECONDS = 3.0
+BEGIN_SECONDS = 5.0
 """A process that is asked to end before its cluster has come together waits so long for that, and ends then."""
 
 

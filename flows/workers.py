@@ -18,6 +18,8 @@ from flows.supervisor import told_code
 from schemas.errors import ClusterError
 
 FAILED = 1
+UNBEGUN = (-signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGINT)
+"""Exit codes of a worker that was asked to end before it could hear it in order: it had not begun."""
 POLL_SECONDS = 0.05
 FALL_SECONDS = 5.0
 """Once a worker has failed, the others are given so long to end by themselves."""
@@ -130,7 +132,8 @@ class Workers:
 
     def _first_to_fall(self) -> int | None:
         """Return the number of a worker that has failed; rather not of one whose engine gave up after another's end."""
-        failed = [number for number, worker in enumerate(self._workers) if worker.process.poll() not in (None, 0)]
+        good = {None, 0, *(UNBEGUN if self._is_draining else ())}
+        failed = [number for number, worker in enumerate(self._workers) if worker.process.poll() not in good]
         failed.sort(key=lambda number: self._workers[number].process.returncode in (FAILED, -signal.SIGABRT))
         return failed[0] if failed else None
 

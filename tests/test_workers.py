@@ -70,10 +70,12 @@ def test_a_signal_to_any_process_drains_all(log, tmp_path):
     path, lines = log
     with served_databases(tmp_path / "engine", "drained") as [dsn]:
         arguments = ("run", "--source", f"file:{path}", "--clickhouse", dsn, "--recovery", tmp_path / "recovery")
-        for victim in (1, 2):
+        for is_worker in (True, False):
             process = start(*arguments, "--workers", 2, progress_seconds=0.1, snapshot_seconds=0.2)
-            wait_for_progress(process, b"records_read=%d" % (len(lines) if victim == 1 else 0))
-            os.kill([*workers_of(process.pid), process.pid][victim], signal.SIGTERM)
+            wait_for_progress(process, b"records_read=%d" % (len(lines) if is_worker else 0))
+            while len(workers_of(process.pid)) < 2:
+                wait_for_progress(process, b"progress")
+            os.kill(workers_of(process.pid)[1] if is_worker else process.pid, signal.SIGTERM)
             out, errors = process.communicate(timeout=90)
             assert process.returncode == 0, errors.decode()
             assert b"Stopped as asked" in out
