@@ -151,10 +151,7 @@ class Settings(BaseSettings):
         True, description="See annotators in the light of the others: estimated accuracy, too fast, repeated answers."
     )
     generation: int | None = Field(
-        None,
-        ge=0,
-        lt=2**15,
-        description="Rows of each generation stay apart; none: the one of the recovery directory, or else 0.",
+        None, ge=0, lt=2**15, description="Rows of each stay apart; none: the one of the recovery directory, or else 0."
     )
     hooks: bool = Field(True, description="Deliver alerts to the hooks of the policy.")
     replay: bool = Field(
@@ -187,10 +184,7 @@ class Settings(BaseSettings):
     )
 
     unknown_version_share_max: float = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="With a greater share of unknown schema versions in a partition the flow ends.",
+        0.5, ge=0, le=1, description="With a greater share of unknown schema versions in a partition the flow ends."
     )
     poison_attempts: int = Field(
         3,
