@@ -26,9 +26,12 @@ def test_a_directory_is_made_ready_for_the_next_generation(tmp_path):
     """The old state goes into a folder that is a recovery directory itself; the next run may have other settings."""
     path = tmp_path / "state"
     opened(path, generation=0, window=900).close()
-    (path / "part-0.sqlite3").write_bytes(b"old")
+    (path / "shards").mkdir()
+    (path / "shards" / "old").write_bytes(b"kept")
+    store = (path / "part-0.sqlite3").stat().st_ino
     assert begin_generation(path) == (1, path / "generation-0")
-    assert (path / "generation-0" / "part-0.sqlite3").read_bytes() == b"old"
+    assert (path / "generation-0" / "shards" / "old").read_bytes() == b"kept"
+    assert (path / "generation-0" / "part-0.sqlite3").stat().st_ino == store
     opened(path / "generation-0", generation=0, window=900).close()
     with pytest.raises(ConfigurationError, match="generation 1 of .* has not begun yet"):
         begin_generation(path)
@@ -37,7 +40,7 @@ def test_a_directory_is_made_ready_for_the_next_generation(tmp_path):
     opened(path, generation=1, window=300).close()
     manifest = read_manifest(path)
     assert manifest is not None and manifest.frozen == {"generation": 1, "window": 300} and manifest.has_begun
-    assert (path / "part-0.sqlite3").read_bytes() != b"old"
+    assert (path / "part-0.sqlite3").stat().st_ino != store and not (path / "shards").exists()
     assert begin_generation(path) == (2, path / "generation-1")
 
 
