@@ -8,6 +8,8 @@ from typing import IO
 import msgspec
 
 from flows.run_state import DRIFTS_SHOWN_MAX, DriftSeen, RunState
+from schemas import errors
+from schemas.errors import ClusterError, LabelpulseError
 
 COUNTS = (
     "events_in", "folded", "duplicate", "late", "dead", "rows_written", "annotators", "projects", "drifts_total",
@@ -15,12 +17,30 @@ COUNTS = (
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """How a worker failed: an error told to people, its exit code, and whether another's end was the reason."""
+    """How a worker failed: the error that is told to people, by the name of its class."""
 
+    kind: str
     message: str
     remedy: str
-    exit_code: int
-    is_consequence: bool
+
+    @property
+    def is_consequence(self) -> bool:
+        """Whether the end of another worker was the reason."""
+        return self.kind == ClusterError.__name__
+
+    def error(self) -> LabelpulseError:
+        """Return the error, as the worker would have told it."""
+        return getattr(errors, self.kind)(self.message, remedy=self.remedy)
+
+
+def failure_of(error: LabelpulseError) -> Failure:
+    """Return what a worker tells of an error.
+
+    >>> failure_of(errors.SourceError("no", remedy="yes")).error()
+    SourceError('no')
+    """
+    plain = next(kind for kind in type(error).__mro__ if kind.__init__ is LabelpulseError.__init__)
+    return Failure(plain.__name__, error.message, error.remedy)
 
 
 class Report(msgspec.Struct, frozen=True):

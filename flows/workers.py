@@ -12,7 +12,7 @@ from types import FrameType
 
 from flows.cluster import free_addresses
 from flows.drain import SIGNALS
-from flows.run_report import Failure, Report, add_up, read_reports
+from flows.run_report import Report, add_up, read_reports
 from flows.run_state import RunState, RunSummary
 from flows.supervisor import told_code
 from schemas.errors import ClusterError
@@ -34,20 +34,6 @@ class Worker:
     process: subprocess.Popen[bytes]
     reading: threading.Thread
     report: Report = field(default_factory=Report)
-
-
-class WorkerFailure(ClusterError):
-    """A worker failed, and said why.
-
-    Parameters
-    ----------
-    failure
-        What it said.
-    """
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message, remedy=failure.remedy)
-        self.exit_code = failure.exit_code
 
 
 class Workers:
@@ -81,8 +67,8 @@ class Workers:
 
         Raises
         ------
-        WorkerFailure
-            If one failed and said why.
+        LabelpulseError
+            What one failed with, if it said why.
         ClusterError
             If one failed without a word, or they took too long to end.
         """
@@ -155,7 +141,7 @@ class Workers:
         failures = [worker.report.failure for worker in self._workers if worker.report.failure is not None]
         for failure in sorted(failures, key=lambda failure: failure.is_consequence):
             if not failure.is_consequence or self._fallen is None:
-                raise WorkerFailure(failure)
+                raise failure.error()
         if self._fallen is not None:
             ended_with = told_code(self._workers[self._fallen].process.returncode)
             raise ClusterError(

@@ -12,7 +12,7 @@ from flows.cluster import Member, free_addresses
 from flows.recovery_lock import DirectoryLock
 from flows.run_report import Failure, Report, add_up, report_of
 from flows.run_state import DriftSeen, RunState
-from flows.workers import WorkerFailure, Workers
+from flows.workers import Workers
 from schemas.errors import ClusterError, ConfigurationError
 from tests.support.clusters import served_databases, wait_for_progress, workers_of
 from tests.support.command import call, start
@@ -149,8 +149,8 @@ def test_reports_add_up():
 STAND_IN = """
 import json, os, sys
 number, pipe = int(sys.argv[sys.argv.index("--process-id") + 1]), int(sys.argv[sys.argv.index("--report-to") + 1])
-def fail(message, code, is_consequence):
-    failure = {"message": message, "remedy": "", "exit_code": code, "is_consequence": is_consequence}
+def fail(message, code, kind):
+    failure = {"message": message, "remedy": "", "kind": kind}
     os.write(pipe, json.dumps({"failure": failure}).encode() + b"\\n")
     sys.exit(code)
 """
@@ -159,9 +159,17 @@ def fail(message, code, is_consequence):
 @pytest.mark.parametrize(
     ("code", "error", "told"),
     [
-        ("os.kill(os.getpid(), 9) if number else fail('peer', 1, True)", ClusterError, "worker 1 .* signal SIGKILL"),
-        ("fail('the disk is full', 3, False) if number else os.abort()", WorkerFailure, "the disk is full"),
-        ("fail('first', 1, True)", ClusterError, "worker . of 2 ended with exit code 1"),
+        (
+            "os.kill(os.getpid(), 9) if number else fail('peer', 1, 'ClusterError')",
+            ClusterError,
+            "1 .* SIGKILL",
+        ),
+        (
+            "fail('disk is full', 3, 'ConfigurationError') if number else os.abort()",
+            ConfigurationError,
+            "the disk is full",
+        ),
+        ("fail('first', 1, 'ClusterError')", ClusterError, "worker . of 2 ended with exit code 1"),
     ],
 )
 def test_a_cluster_falls_with_the_first_of_its_workers(code, error, told):
@@ -173,5 +181,5 @@ def test_a_cluster_falls_with_the_first_of_its_workers(code, error, told):
 
 def test_a_report_survives_the_pipe():
     """What a worker reports is what its parent reads."""
-    report = Report(1, 2, [("s", 0, None)], "n", {"folded": 3}, 4, [], True, Failure("m", "r", 1, False))
+    report = Report(1, 2, [("s", 0, None)], "n", {"folded": 3}, 4, [], True, Failure("SourceError", "m", "r"))
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report

@@ -8,10 +8,10 @@ from flows.cli.failures import ExitCode, exit_code_of
 from flows.cli.logs import configure_logging
 from flows.engine_output import engine_output_held
 from flows.run import run
-from flows.run_report import Failure, Reporter, report_of
+from flows.run_report import Reporter, failure_of, report_of
 from flows.run_state import RunState
 from flows.settings import Settings
-from schemas.errors import ClusterError, LabelpulseError
+from schemas.errors import LabelpulseError
 
 
 def work(settings: Settings, *, report_to: int, is_debugging: bool) -> int:
@@ -25,7 +25,7 @@ def work(settings: Settings, *, report_to: int, is_debugging: bool) -> int:
         Whether tracebacks are shown.
     """
     state, reporter = RunState(), Reporter(report_to)
-    is_draining, failure = False, None
+    is_draining, failure, code = False, None, ExitCode.OK
     try:
         configure_logging(level=settings.log_level, form=settings.log_format, stream=sys.stderr)
         with nullcontext() if is_debugging else engine_output_held():
@@ -35,15 +35,15 @@ def work(settings: Settings, *, report_to: int, is_debugging: bool) -> int:
     except Exception as error:
         if is_debugging:
             traceback.print_exc()
-        failure = _failure_of(error)
+        told = _told(error)
+        failure, code = failure_of(told), exit_code_of(told)
     with suppress(BrokenPipeError):
         reporter.send(report_of(state, is_draining=is_draining, failure=failure))
-    return ExitCode.OK if failure is None else failure.exit_code
+    return code
 
 
-def _failure_of(error: Exception) -> Failure:
+def _told(error: Exception) -> LabelpulseError:
     if isinstance(error, LabelpulseError):
-        return Failure(error.message, error.remedy, exit_code_of(error), isinstance(error, ClusterError))
+        return error
     message = f"unexpected: {type(error).__name__}: {error}".partition("\n")[0]
-    remedy = "run it again with --debug to see where, and report it as a bug"
-    return Failure(message, remedy, ExitCode.FAILED, is_consequence=False)
+    return LabelpulseError(message, remedy="run it again with --debug to see where, and report it as a bug")
