@@ -61,6 +61,7 @@ class Workers:
         self._is_asked = False
         self._kill_at: float | None = None
         self._fallen: int | None = None
+        self._killed: list[int] = []
 
     def run(self) -> RunSummary:
         """Run the workers until all have ended.
@@ -108,12 +109,15 @@ class Workers:
     def _attend(self) -> None:
         """Add up the reports; let all end once one is asked to; see to it that all end once one has failed."""
         add_up([worker.report for worker in self._workers], self._state)
-        if self._fallen is None and (fallen := self._first_to_fall()) is not None:
-            self._fallen, self._kill_at = fallen, time.monotonic() + FALL_SECONDS
+        fallen = self._first_to_fall()
+        if fallen is not None and self._fallen is None:
+            self._kill_at = time.monotonic() + FALL_SECONDS
         elif self._is_draining and self._kill_at is None:
             self._kill_at = time.monotonic() + self._grace_seconds + GRACE_SECONDS_MORE
             self._signal(signal.SIGTERM)
+        self._fallen = fallen if not self._killed else self._fallen
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self._killed = [number for number, worker in enumerate(self._workers) if worker.process.poll() is None]
             self._kill()
 
     def _first_to_fall(self) -> int | None:
@@ -142,6 +146,11 @@ class Workers:
         for failure in sorted(failures, key=lambda failure: failure.is_consequence):
             if not failure.is_consequence or self._fallen is None:
                 raise failure.error()
+        if self._fallen is None and self._killed:
+            raise ClusterError(
+                f"workers {self._killed} did not end in time once they were asked to",
+                remedy="look at what they told; raise grace_seconds if the database needs longer",
+            )
         if self._fallen is not None:
             ended_with = told_code(self._workers[self._fallen].process.returncode)
             raise ClusterError(

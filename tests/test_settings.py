@@ -189,7 +189,14 @@ def test_every_setting_is_described_and_bounded() -> None:
 def test_every_setting_can_be_set_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The variable of each setting is read."""
     for name, value in load_settings().settings.model_dump(mode="json").items():
-        text = {"kafka_options": "{}", "recovery": "/r", "source": "-", "occurred_at_max": "2030-01-01T00:00:00Z"}
+        text = {
+            "process_id": "0",
+            "generation": "0",
+            "kafka_options": "{}",
+            "recovery": "/r",
+            "source": "-",
+            "occurred_at_max": "2030-01-01T00:00:00Z",
+        }
         monkeypatch.setenv(variable_of(name), text.get(name, str(value)))
     assert set(load_settings().origins.values()) == {"environment"}
 

@@ -167,7 +167,7 @@ def fail(message, code, kind):
         (
             "fail('disk is full', 3, 'ConfigurationError') if number else os.abort()",
             ConfigurationError,
-            "the disk is full",
+            "disk is full",
         ),
         ("fail('first', 1, 'ClusterError')", ClusterError, "worker . of 2 ended with exit code 1"),
     ],
@@ -183,3 +183,17 @@ def test_a_report_survives_the_pipe():
     """What a worker reports is what its parent reads."""
     report = Report(1, 2, [("s", 0, None)], "n", {"folded": 3}, 4, [], True, Failure("SourceError", "m", "r"))
     assert msgspec.json.decode(msgspec.json.encode(report), type=Report) == report
+
+
+def test_a_cluster_that_does_not_end_in_time_is_ended(monkeypatch):
+    """A worker that was asked to end and does not is killed after the grace period, and the command says so."""
+    monkeypatch.setattr("flows.workers.GRACE_SECONDS_MORE", 0.0)
+    deaf = """
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.write(pipe, b'{"is_draining": true}' + bytes([10]))
+signal.pause()
+"""
+    workers = Workers([sys.executable, "-c", STAND_IN + deaf], count=2, state=RunState(), grace_seconds=0.3)
+    with pytest.raises(ClusterError, match="did not end in time"):
+        workers.run()
