@@ -83,7 +83,7 @@ def test_a_reset_is_done_only_when_it_is_meant(copy, capsys):
     """Without --yes nothing goes; with it all goes but the lock, and the directory is as good as new."""
     assert run_arguments(["state", "reset", "--recovery", str(copy)]) == 3
     assert "--yes" in capsys.readouterr().err
-    assert len(list(copy.iterdir())) == 5
+    assert len(list(copy.iterdir())) == 4
     assert run_arguments(["state", "reset", "--recovery", str(copy), "--yes"]) == 0
     assert [file.name for file in copy.iterdir()] == [LOCK_NAME]
     assert run_arguments(["state", "inspect", "--recovery", str(copy)]) == 3
