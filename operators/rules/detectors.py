@@ -229,6 +229,8 @@ class ProjectDetectors:
 
     def _take(self, key: tuple[str, str], at: int) -> Iterator[tuple[str, str, DriftFinding]]:
         held, bank = self._state.signals[key], self._banks[key]
+        if not held.waiting:
+            return
         slots, values, noise = np.array(held.waiting), np.array(held.values), np.array(held.noise)
         waited = held.waiting
         held.waiting, held.values, held.noise = [], [], []
