@@ -19,7 +19,8 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -144,7 +145,9 @@ def summary(seconds: Sequence[float]) -> dict[str, float]:
     return {"number": len(seconds), "p50": cuts[49], "p90": cuts[89], "p99": cuts[98], "max": max(seconds)}
 
 
-def _flow(folder: Path, policy: Path) -> subprocess.Popen[bytes]:
+@contextmanager
+def _flow(folder: Path, policy: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the flow while the block runs; it is ended if the block fails."""
     command = [
         sys.executable, "-m", "flows.cli.main", "run", "--source", "-", "--clickhouse", f"chdb://{folder / 'database'}",
         "--recovery", str(folder / "state"), "--log",
@@ -154,7 +157,13 @@ def _flow(folder: Path, policy: Path) -> subprocess.Popen[bytes]:
         "LOG_LEVEL": "warning",
     }  # fmt: skip
     environment = {**os.environ, "HOOK_SECRET": SECRET, **{f"LABELPULSE_{name}": at for name, at in settings.items()}}
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment)
+    flow = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment)
+    try:
+        yield flow
+    finally:
+        if flow.poll() is None:
+            flow.kill()
+            flow.wait()
 
 
 def _paced(flow: subprocess.Popen[bytes], lines: Sequence[bytes], rate: float) -> tuple[list[float], float]:
