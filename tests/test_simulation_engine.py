@@ -20,6 +20,7 @@ from schemas.rows import PROGRESS, TABLES
 from sinks.clickhouse.sink import ClickHouseSink
 from sinks.hooks.intake import Intake
 from sinks.hooks.sink import AlertSink
+from tests.support.keeping import MemoryDisk
 from tests.support.simulation import outlets
 from tests.support.simulation.history import Faults, History, described, history_of
 from tests.support.simulation.log import TOPIC, GrowingFiles, SimulatedKafkaSource, SimulatedTopic
@@ -63,6 +64,7 @@ class World:
         self._database = outlets.SimulatedDatabase(self._reference)
         self._letters: list[tuple[bytes, bytes]] = []
         self._outbox = outlets.SimulatedOutbox(folder, self._faults, self._rng, lambda: None)
+        self._disk = MemoryDisk(history.seed)
         self._recovery = folder / "recovery"
         self._recovery.mkdir()
         init_db_dir(self._recovery, self._rng.randrange(1, 3))
@@ -128,6 +130,7 @@ class World:
             fold_settings=history.fold,
             observe=observe,
             guard=Guard(),
+            keeping=self._disk.keeping(),
         )
 
     def _open_writer(self, client: Any) -> Any:

@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from zlib import crc32
 
 from flows.segment_files import SegmentFolder
 from operators.decode import Decoder, EventBatch, IntakeReport
@@ -160,3 +161,93 @@ class Run:
         references = {**references, **{key: shard.snapshot() for key, shard in self._touched.items()}}
         self._touched = {}
         return references
+
+
+class MemoryDisk:
+    """The segments of all shards, in memory: what was not synced is gone after a crash.
+
+    Parameters
+    ----------
+    seed
+        Decides how bases are written, and how long it takes.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._rng = random.Random(f"disk-{seed}")
+        self._stores: dict[str, MemoryStore] = {}
+
+    def keeping(self) -> Keeping:
+        """Return where the shards of a new process are kept; the one before it is no more."""
+        for store in self._stores.values():
+            store.crash()
+        at_once_bytes_max = self._rng.choice((0, 10**9))
+        pace = BasePace(lambda: 0.0, share=1.0, records_min=3, at_once_bytes_max=at_once_bytes_max)
+        return Keeping(lambda shard: self._stores.setdefault(shard, MemoryStore(self._rng)), pace)
+
+
+class MemoryStore:
+    """A store of segments in memory."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self._journals: dict[int, list[bytes]] = {}
+        self._synced: dict[int, int] = {}
+        self._bases: dict[int, list[bytes]] = {}
+        self._begun: tuple[int, list[bytes]] | None = None
+
+    def crash(self) -> None:
+        """Lose what is not durable."""
+        self._begun = None
+        for number, entries in self._journals.items():
+            del entries[self._synced.get(number, 0) :]
+
+    def last_number(self) -> int:
+        return max((*self._journals, *self._bases), default=0)
+
+    def append(self, number: int, data: bytes) -> None:
+        assert number not in self._synced or number == self.last_number()
+        self._journals.setdefault(number, []).append(data)
+
+    def sync(self, number: int) -> Segment:
+        self._synced[number] = len(self._journals[number])
+        return _segment_of(number, self._journals[number])
+
+    def journal(self, segment: Segment) -> Iterator[bytes]:
+        return self._read(self._journals, segment)
+
+    def base(self, segment: Segment) -> Iterator[bytes]:
+        return self._read(self._bases, segment)
+
+    def write_base(self, number: int, blocks: Callable[[], Iterable[bytes]]) -> BaseWritten:
+        self._bases[number] = list(blocks())
+        return BaseWritten(_segment_of(number, self._bases[number]), 0.0)
+
+    def begin_base(self, number: int, blocks: Callable[[], Iterable[bytes]]) -> None:
+        self._begun = number, list(blocks())
+
+    def base_written(self) -> BaseWritten | None:
+        assert self._begun is not None
+        if self._rng.random() < 0.7:
+            return None
+        (number, blocks), self._begun = self._begun, None
+        return BaseWritten(None, 0.0) if self._rng.random() < 0.1 else self.write_base(number, lambda: blocks)
+
+    def abandon_base(self) -> None:
+        self._begun = None
+
+    def keep_only(self, bases: set[int], journals: set[int]) -> None:
+        self._bases = {number: self._bases[number] for number in self._bases if number in bases}
+        last = self.last_number()
+        self._journals = {
+            number: entries for number, entries in self._journals.items() if number in journals or number == last
+        }
+
+    @staticmethod
+    def _read(held: dict[int, list[bytes]], segment: Segment) -> Iterator[bytes]:
+        entries = held[segment.number][: segment.length]
+        assert _segment_of(segment.number, entries) == segment
+        return iter(entries)
+
+
+def _segment_of(number: int, entries: list[bytes]) -> Segment:
+    return Segment(number, len(entries), crc32(b"".join(entries)))

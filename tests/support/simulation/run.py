@@ -15,6 +15,7 @@ from bytewax.testing import TestingSink, TestingSource
 from flows.dataflow import FLOW_ID, build_dataflow
 from flows.guard import Guard
 from flows.sources.slots import SlotContext
+from operators.kept_shard import Keeping
 from schemas.errors import LabelpulseError
 from schemas.rows import PROGRESS, TABLES
 from sinks.clickhouse import writer as writer_module
@@ -22,6 +23,7 @@ from sinks.clickhouse.sink import ClickHouseSink
 from sinks.hooks import intake as intake_module
 from sinks.hooks.intake import Intake
 from sinks.hooks.sink import AlertSink
+from tests.support.keeping import MemoryDisk
 from tests.support.simulation import outlets
 from tests.support.simulation.engine import RecoveryStore, SimulatedEngine
 from tests.support.simulation.history import EVENTS, Faults, History, described, history_of
@@ -105,7 +107,7 @@ class World:
         self._database = outlets.SimulatedDatabase(self._reference)
         self._letters: list[tuple[bytes, bytes]] = []
         self._outbox = outlets.SimulatedOutbox(folder, self._faults, self._rng, self._step)
-        self._flow = _flow_of(history)
+        self._disk = MemoryDisk(history.seed)
         self._turns = Turns(self._rng)
         self._steps_left: int | None = None
         self._is_draining = False
@@ -130,7 +132,7 @@ class World:
         self._turns = Turns(self._rng)
         with self._turns.taking_over(writer_module, intake_module), outlets.tables_as_they_should_be():
             engine = SimulatedEngine(
-                self._flow,
+                _flow_of(self._history, self._disk.keeping()),
                 self._ends(workers, until_eof=is_last),
                 self._store,
                 rng=self._rng,
@@ -237,7 +239,7 @@ class World:
         self._tell(what)
 
 
-def _flow_of(history: History) -> Dataflow:
+def _flow_of(history: History, keeping: Keeping) -> Dataflow:
     """Return the flow; its sources and sinks are put in their place by the engine."""
     nowhere: Any = TestingSink([])
     sinks = dict.fromkeys(("clickhouse", "dead_letter_topic"), nowhere)
@@ -251,4 +253,5 @@ def _flow_of(history: History) -> Dataflow:
         fold_settings=history.fold,
         observe=lambda rows: rows,
         guard=Guard(),
+        keeping=keeping,
     )
