@@ -5,7 +5,6 @@ The first block holds all but the items of questions, the others those items.
 
 import pickle
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -67,8 +66,7 @@ def encode_state(state: ShardState) -> Iterator[bytes]:
     for project in state.projects.values():
         for question in project.questions.values():
             items = question.items if isinstance(question.items, Items) else Items(question.items.items())
-            entries = items.on_disk()
-            while block := list(islice(entries, BLOCK_ITEMS)):
+            for block in items.on_disk(BLOCK_ITEMS):
                 yield msgspec.msgpack.encode(_ItemBlock(project.project_id, question.question_id, block))
 
 

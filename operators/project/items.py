@@ -5,6 +5,7 @@ made from its bytes when somebody first asks for it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -82,15 +83,23 @@ class Items(dict[str, ItemRecord]):
         """Return the items at rest that are due for a sweep before a time."""
         return [item_id for item_id, held in self.at_rest.items() if held.due < horizon]
 
-    def on_disk(self) -> Iterator[ItemAtRest]:
-        """Yield all items as they go to disk."""
-        yield from self.at_rest.values()
-        for item_id, item in self.items():
-            labels = item.labels
-            annotations: str | list[str]
-            if len(labels) == 1 and not item.skips:
-                annotations = labels[0].annotation_id
-            else:
-                annotations = [label.annotation_id for label in (*labels, *(item.skips or ()))]
-            due = item.last_at if item.last_at < item.oldest_label_at else item.oldest_label_at
-            yield ItemAtRest(item_id, due, annotations, item)
+    def on_disk(self, block_length: int) -> Iterator[list[ItemAtRest]]:
+        """Yield all items as they go to disk, so many at a time."""
+        at_rest = iter(self.at_rest.values())
+        while block := list(islice(at_rest, block_length)):
+            yield block
+        awake = iter(self.values())
+        while items := list(islice(awake, block_length)):
+            yield [
+                ItemAtRest(
+                    item.item_id,
+                    item.last_at if item.last_at < item.oldest_label_at else item.oldest_label_at,
+                    item.labels[0].annotation_id if len(item.labels) == 1 and not item.skips else _annotations_of(item),
+                    item,
+                )
+                for item in items
+            ]
+
+
+def _annotations_of(item: ItemRecord) -> list[str]:
+    return [label.annotation_id for label in (*item.labels, *(item.skips or ()))]
