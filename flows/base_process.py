@@ -12,6 +12,8 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import msgspec
 
@@ -19,6 +21,7 @@ from operators.segments import BaseWritten, Segment
 
 _DEATH_SIGNAL = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
+_NICENESS = 5
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
 CAN_WRITE_BESIDE = sys.platform == "linux"
 _C = ctypes.CDLL(None) if CAN_WRITE_BESIDE else None
@@ -82,8 +85,16 @@ def _run_child(write: Callable[[], Segment], answer_to: int, parent: int) -> Non
         os.closerange(3, answer_to)  # locks and connections are the parent's, and end with it
         os.closerange(answer_to + 1, os.sysconf("SC_OPEN_MAX"))
         if os.getppid() == parent:
-            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            _give_way()
             os.write(answer_to, msgspec.msgpack.encode(write()))
             code = 0
     finally:
         os._exit(code)
+
+
+def _give_way() -> None:
+    """Let the fold go first, and be the one to go where memory is short: the base is then written another way."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(_NICENESS)
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
