@@ -78,7 +78,7 @@ def test_a_base_is_written_beside_the_fold(folder):
     """Another process writes the state as it was when it began; what comes meanwhile goes to the next journal."""
     store, state = folder(), []
     log = logged(store, state, at_once_bytes_max=0)
-    for number in range(12):
+    for number in range(10):
         note(log, state, b"%d" % number)
     assert store._process is not None
     os.waitid(os.P_PID, store._process._pid, os.WEXITED | os.WNOWAIT)
@@ -109,7 +109,7 @@ def test_the_last_snapshot_is_a_base_alone(folder):
     """A drain leaves a base and no journal to fold again, also where a base was being written."""
     store, state = folder(), []
     log = logged(store, state, at_once_bytes_max=0)
-    for number in range(11):
+    for number in range(10):
         note(log, state, b"%d" % number)
     assert store._process is not None
     found = read_reference(log.snapshot([], is_last=True))
