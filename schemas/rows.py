@@ -106,7 +106,8 @@ ANNOTATORS = Table(
         "timed_labels", "duration_ms_p50", "duration_ms_p90", "drifts", "reviews", "accepted", "fixed",
         "rejected", "first_reviews", "first_accepted", "reworked", "corrected_labels", "corrected_score", "skips",
         "skips_in_a_row", "accuracy_estimate", "estimate_low", "estimate_high", "fast_share", "fast_low", "fast_high",
-        "longest_run", "longest_run_label", "first_at", "last_at",
+        "longest_run", "longest_run_label", "longest_run_chance", "consensus_labels", "consensus_accuracy",
+        "consensus_low", "consensus_high", "first_at", "last_at",
     ),
 )  # fmt: skip
 ANNOTATOR_WINDOWS = Table(

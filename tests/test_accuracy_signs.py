@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from operators.stats.accuracy.class_bias import class_biases
+from tests.support.class_bias import class_biases
 from operators.stats.accuracy.haste import fast_bound_ms, haste_of
 from operators.stats.accuracy.lesser_evidence import Calibration, weighted_evidence
 from operators.stats.accuracy.repeated_answers import AnswerRuns, run_probability

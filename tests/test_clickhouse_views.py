@@ -11,6 +11,7 @@ from monitor.queries.named import NamedQuery
 from schemas.rows import (
     ANNOTATOR_WINDOWS,
     CLASS_WINDOWS,
+    CONFUSION,
     DEAD_LETTERS,
     ITEMS,
     PROGRESS,
@@ -19,6 +20,7 @@ from schemas.rows import (
     TABLES,
     Table,
 )  # fmt: skip
+from tests.support.class_bias import class_biases
 from tests.support.clickhouse_rows import MINUTE, NINE, empty_tables, migrated, row, write
 
 GRANULES = re.compile(r"Granules: (\d+)/(\d+)")
@@ -193,3 +195,16 @@ def fill(client: Client, table: Table, *, projects: int) -> None:
         f"SELECT {', '.join(expressions[name] for name in columns)} FROM numbers({GRANULES_FILLED * ROWS_OF_A_GRANULE})"
     )
     client.command(f"OPTIMIZE TABLE {table.name} FINAL")
+
+
+def test_bias_towards_classes_is_the_published_interval(client: Client, dsn: str) -> None:
+    """Bias and bounds of the view are those computed by hand, for classes given and true, only given, only true."""
+    confusion = {"cat": {"cat": 40, "dog": 20}, "dog": {"dog": 40, "cat": 3}, "hen": {"cat": 2}}
+    cells = [(truth, label, labels) for truth, held in confusion.items() for label, labels in held.items()]
+    write(dsn, {CONFUSION: [row(CONFUSION, truth=t, label=given, labels=labels) for t, given, labels in cells]})
+    columns = "label, share_given, share_true, bias, bias_low, bias_high"
+    found = client.query(f"SELECT {columns} FROM class_bias ORDER BY label").result_rows
+    expected = class_biases(confusion)
+    assert [tuple(one)[0] for one in found] == [one.label for one in expected]
+    for got, wanted in zip(found, expected, strict=True):
+        assert got[1:] == pytest.approx(wanted[1:], abs=1e-12)

@@ -66,10 +66,11 @@ NOT_COMPARED: dict[str, dict[str, str]] = {
             "judgements", "accuracy_decayed", "decayed_low", "decayed_high", "accuracy_adaptive", "adaptive_low",
             "adaptive_high", "adaptive_judgements", "duration_ms_p50", "duration_ms_p90", "drifts", "skips_in_a_row",
             "accuracy_estimate", "estimate_low", "estimate_high", "fast_share", "fast_low", "fast_high", "longest_run",
-            "longest_run_label",
+            "longest_run_label", "longest_run_chance",
         ),
         SEQUENTIAL,
-    ),
+    )
+    | dict.fromkeys(("consensus_labels", "consensus_accuracy", "consensus_low", "consensus_high"), MODEL_BASED),
     "reviewers": dict.fromkeys(("first_at", "last_at"), "those of reviews that were taken back as well"),
     "step_windows": dict.fromkeys(
         ("waiting_ms_p50", "waiting_ms_p90"), "estimates within 4 % of waiting times whose sum is compared"

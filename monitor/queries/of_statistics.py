@@ -65,6 +65,7 @@ QUERIES_OF_STATISTICS: tuple[NamedQuery, ...] = (
         view="class_bias",
         columns=(
             "project_id", "question_id", "annotator_id", "label", "given", "true", "share_given", "share_true", "bias",
+            "bias_low", "bias_high",
         ),
         identifiers=(PROJECT, QUESTION, ANNOTATOR),
         order=("project_id", "question_id", "annotator_id", "label"),
@@ -75,8 +76,9 @@ QUERIES_OF_STATISTICS: tuple[NamedQuery, ...] = (
         view="annotators",
         columns=(
             "project_id", "question_id", "annotator_id", "labels", "gold_labels", "accuracy", "accuracy_estimate",
-            "estimate_low", "estimate_high", "fast_share", "fast_low", "fast_high", "longest_run", "longest_run_label",
-            "skips", "skips_in_a_row",
+            "estimate_low", "estimate_high", "consensus_labels", "consensus_accuracy", "consensus_low",
+            "consensus_high", "fast_share", "fast_low", "fast_high", "longest_run", "longest_run_label",
+            "longest_run_chance", "skips", "skips_in_a_row",
         ),
         identifiers=(PROJECT, QUESTION, ANNOTATOR),
         order=("project_id", "question_id", "annotator_id"),

@@ -71,6 +71,7 @@ class Changes:
         for question in self.touched.consensus:
             assert question.consensus is not None
             question.consensus.settle()
+            self._touch_heard(question, question.consensus)
         self.unsettled = []
         touched, self.touched = self.touched, Touched()
         watch = self.watch
@@ -81,6 +82,14 @@ class Changes:
             pass_over(touched)
         else:
             self._row_maker.add_rows(touched, self.out)
+
+    def _touch_heard(self, question: QuestionRecord, consensus: QuestionConsensus) -> None:
+        """Let annotators' rows be made of whom the others' consensus says something else."""
+        changed, consensus.changed_annotators = consensus.changed_annotators, {}
+        for annotator_id, version in changed.items():
+            annotator = question.annotators.get(annotator_id)
+            if annotator is not None:
+                touch_annotator(annotator, question, self.touched, version)
 
     def tick(self) -> None:
         """Free the memory of what is absent, at a time that the log decides; rows are made of what was, before."""

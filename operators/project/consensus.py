@@ -7,7 +7,9 @@ the model ends, so that what changed there is known with the record of the log t
 from typing import TYPE_CHECKING, Any
 
 from operators.labels import content_of
+from operators.stats.accuracy.lesser_evidence import Calibration
 from operators.stats.consensus.categorical import CategoricalConsensus
+from operators.stats.consensus.others import FAILED, PASSED, RIGHT_PASSED, WRONG_PASSED
 from operators.stats.consensus.preferences import PreferenceConsensus
 from operators.stats.consensus.ratings import RatingConsensus
 
@@ -32,6 +34,8 @@ class QuestionConsensus:
         Items whose answer may have changed since their rows were made, with the version of the record that did it.
     changed_options
         The same for the options of preferences.
+    changed_annotators
+        The same for annotators of whose labels the others' consensus may say something else now.
     is_dirty
         Whether rows are still to be made.
     """
@@ -43,6 +47,7 @@ class QuestionConsensus:
         self.options = PreferenceConsensus() if kind == PREFERENCE else None
         self.changed: dict[str, int] = {}
         self.changed_options: dict[str, int] = {}
+        self.changed_annotators: dict[str, int] = {}
         self.is_dirty = False
         self._gathered: list[tuple[str, str, str, str]] = []
         self._room = self.classes.room if self.classes is not None else 0
@@ -107,9 +112,30 @@ class QuestionConsensus:
         """Hand over what was gathered; it completes no chunk."""
         self._hand_over(None)
 
+    def heard_of(self, annotator_id: str) -> tuple[int, int]:
+        """Return how many labels of an annotator the consensus of the others judged, and how many it agreed with.
+
+        As of the end of the last chunk in which each label's item was touched.
+        """
+        counts = self.classes.verdicts(annotator_id) if self.classes is not None else ()
+        return (
+            (sum(counts[PASSED:]), counts[PASSED] + counts[RIGHT_PASSED] + counts[WRONG_PASSED]) if counts else (0, 0)
+        )
+
+    def evidence_on(self, annotator_id: str) -> tuple[int, int]:
+        """Return the same of labels whose answer is not known."""
+        counts = self.classes.verdicts(annotator_id) if self.classes is not None else ()
+        return (counts[PASSED] + counts[FAILED], counts[PASSED]) if counts else (0, 0)
+
+    def calibration(self) -> Calibration:
+        """Return how the others' consensus fared on labels whose answer is known."""
+        if self.classes is None:
+            return Calibration()
+        return Calibration(*self.classes.verdicts_of_all()[RIGHT_PASSED:])
+
     def state(self) -> dict[str, Any]:
         """Return everything, as arrays, lists, dicts, strings and numbers; nothing may be left to settle."""
-        assert not self._gathered and not self.changed and not self.changed_options
+        assert not self._gathered and not self.changed and not self.changed_options and not self.changed_annotators
         models = {"classes": self.classes, "ratings": self.ratings, "options": self.options}
         return {"kind": self.kind} | {name: model and model.state() for name, model in models.items()}
 
@@ -152,6 +178,8 @@ class QuestionConsensus:
     def _note(self, items: list[str], version: int) -> None:
         for item_id in items:
             self.changed[item_id] = version
+        if items and self.classes is not None:
+            self.changed_annotators.update(dict.fromkeys(self.classes.take_heard(), version))
 
     def _note_options(self, options: list[str], version: int) -> None:
         for option in options:

@@ -6,7 +6,7 @@ from typing import Any
 
 from operators.project.agreement_rows import agreement_row, agreement_window_row, pair_row
 from operators.project.consensus_rows import consensus_rows, option_rows
-from operators.project.estimates import estimate_of, haste_figures
+from operators.project.estimates import chance_of_longest_run, consensus_accuracy, estimate_of, haste_figures
 from operators.project.review_order import REJECT, newest_review
 from operators.project.settings import FoldSettings
 from operators.project.standing import NAMES
@@ -123,7 +123,8 @@ class RowMaker:
             annotator.corrected_labels, annotator.corrected_credit / CREDIT_UNITS,
             annotator.skips, annotator.skips_in_a_row,
             *estimate_of(annotator, question), *haste_figures(annotator, question),
-            runs.longest if runs else 0, runs.longest_answer if runs else None,
+            runs.longest if runs else 0, runs.longest_answer if runs else None, chance_of_longest_run(annotator, question),
+            *consensus_accuracy(annotator, question),
             annotator.first_at, annotator.last_at,
             self._generation, annotator.version, int(annotator.labels == 0 and annotator.skips == 0),
         )  # fmt: skip

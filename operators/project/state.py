@@ -350,8 +350,12 @@ class PopulationPart(msgspec.Struct, array_like=True):
         Timed labels by bucket of their duration, see operators.stats.log_histogram.
     calibration
         What reviews are worth, so far; `calibrated` is the same as of the last look.
+    consensus_calibrated
+        What the consensus of the others is worth, as of the last look.
     prior, accuracy, fast_ms
         As of the last look: the spread of accuracy, its mean, and the duration below which an answer is too fast.
+    class_shares
+        As of the last look: each answer's share of the labels.
     """
 
     seen: int = 0
@@ -362,6 +366,8 @@ class PopulationPart(msgspec.Struct, array_like=True):
     prior: Prior | None = None
     accuracy: float = 0.0
     fast_ms: float | None = None
+    consensus_calibrated: Calibration = msgspec.field(default_factory=Calibration)
+    class_shares: dict[str, float] = {}
 
 
 class QuestionRecord(msgspec.Struct, array_like=True, gc=False):

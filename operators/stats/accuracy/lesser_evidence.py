@@ -8,6 +8,9 @@ SENSITIVITY_PRIOR = (9.0, 1.0)
 FALSE_PASS_PRIOR = (1.0, 9.0)
 DIFFERENCE_MIN = 0.05
 
+CONSENSUS_WEIGHT = 0.8
+"""Verdicts of the consensus rest on each other's labels, so they count a little less than independent ones."""
+
 
 class Evidence(NamedTuple):
     """Credit and judgements that lesser judgements are worth, in judgements against known answers."""

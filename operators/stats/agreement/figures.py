@@ -142,30 +142,42 @@ def _order(cells: dict[int, Cell], numbers: list[float] | None) -> tuple[list[st
 
 
 def _sum(cells: dict[int, Cell], places: dict[int, int], values: list[str | int], pairs: list[int]) -> Sums:
-    columns = {value: column for column, value in enumerate(values)}
-    pair_columns = {pair: column for column, pair in enumerate(pairs)}
-    widths = (None, None, None, None, None, None, len(values), len(values), len(pairs))
-    sums = Sums(*(np.zeros(len(places) if width is None else (len(places), width)) for width in widths))
-    for key in sorted(cells):
-        cell, labels = cells[key], key % LABELS_MAX
-        group = places[key // LABELS_MAX]
-        at = [columns[value] for value in cell.values]
-        counts = np.fromiter(cell.values.values(), np.float64, len(at))
-        sums.any_items[group] += cell.items
-        sums.shares[group, at] += counts / labels
-        if labels > 1:
-            sums.items[group] += cell.items
-            sums.labels[group] += cell.items * labels
-            sums.totals[group, at] += counts
-            all_pairs = cell.items * labels * (labels - 1)
-            distance = 2 * cell.distance / DISTANCE_UNIT
-            agreeing = cell.agreeing if values else all_pairs - distance
-            sums.percent[group] += agreeing / (labels * (labels - 1))
-            sums.unequal[group] += (all_pairs - agreeing) / (labels - 1)
-            sums.distance[group] += distance / (labels - 1)
-            pairs_at = [pair_columns[pair] for pair in cell.unequal]
-            sums.pairs[group, pairs_at] += np.fromiter(cell.unequal.values(), np.float64, len(pairs_at)) / (labels - 1)
-    return sums
+    keys = sorted(cells)
+    held = [cells[key] for key in keys]
+    group = np.array([places[key // LABELS_MAX] for key in keys])
+    labels = np.array([key % LABELS_MAX for key in keys], dtype=np.float64)
+    several, others = labels > 1.0, np.maximum(labels - 1.0, 1.0)
+    items = np.array([cell.items for cell in held], dtype=np.float64)
+    distance = np.array([2 * cell.distance / DISTANCE_UNIT for cell in held])
+    all_pairs = items * labels * (labels - 1.0)
+    agreeing = np.array([cell.agreeing for cell in held], dtype=np.float64) if values else all_pairs - distance
+    by_group = (
+        items * several, items * labels * several, items, agreeing / (labels * others) * several,
+        (all_pairs - agreeing) / others * several, distance / others * several,
+    )  # fmt: skip
+    shares, totals = _by_column(
+        [cell.values for cell in held], values, group, len(places), [1.0 / labels, several.astype(np.float64)]
+    )
+    [unequal] = _by_column([cell.unequal for cell in held], pairs, group, len(places), [several / others])
+    return Sums(*(np.bincount(group, sums, len(places)) for sums in by_group), totals, shares, unequal)
+
+
+def _by_column(
+    counts: list[dict], columns: list, group: NDArray[np.int64], groups: int, weights: list[NDArray[np.float64]]
+) -> list[NDArray[np.float64]]:
+    """Return sums of each cell's counts by group and column, each of shape (groups, columns), for each kind of weight.
+
+    Parameters
+    ----------
+    counts, group, weights
+        Of each cell: its counts by column, its group, and what they weigh.
+    """
+    number = {column: place for place, column in enumerate(columns)}
+    cell = np.repeat(np.arange(len(counts)), [len(own) for own in counts])
+    column = np.array([number[name] for own in counts for name in own], dtype=np.int64)
+    count = np.array([number for own in counts for number in own.values()], dtype=np.float64)
+    place, shape = group[cell] * len(columns) + column, (groups, len(columns))
+    return [np.bincount(place, count * weight[cell], groups * len(columns)).reshape(shape) for weight in weights]
 
 
 def _chance(rows: Sums) -> NDArray[np.float64]:

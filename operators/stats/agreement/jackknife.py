@@ -69,7 +69,7 @@ def jackknife_interval(
     pseudo_values = times * whole - (times - 1.0) * without
     centre = groups * whole - float(((1.0 - items / total) * without).sum())
     squares = (pseudo_values - centre) ** 2 / (times - 1.0)
-    variance, distance = float(squares.mean()), 1.0 - whole
+    variance, distance = float(squares.sum()) / groups, 1.0 - whole
     if not variance:
         return Estimate(whole, None, None)
     freedom = _degrees_of_freedom(squares)
@@ -79,7 +79,7 @@ def jackknife_interval(
 
 def _degrees_of_freedom(squares: NDArray[np.float64]) -> float:
     """Return what the spread of squared deviations leaves of the groups, less one: few, where few groups disagree."""
-    kurtosis = float((squares**2).mean() / squares.mean() ** 2)
+    kurtosis = float(squares @ squares) * len(squares) / float(squares.sum()) ** 2
     return min(max(2.0 * (len(squares) - 1) / max(kurtosis - 1.0, 1e-9), 2.0), len(squares) - 1.0)
 
 

@@ -1,16 +1,20 @@
 """Expected counts of the annotators, and their sums."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from operators.stats.consensus.label_store import grown
 from operators.stats.consensus.model import AnnotatorCounts, Totals
+from operators.stats.consensus.others import VERDICTS
 
 
 class AnnotatorTable:
-    """Slots of annotators; counts are whole numbers (see ``model.UNIT``) held as floats, so sums are exact."""
+    """Slots of annotators; counts are whole numbers (see ``model.UNIT``) held as floats, so sums are exact.
+
+    ``verdicts`` says how often the others' consensus held a label to be what: shape (annotators, ``VERDICTS``).
+    """
 
     def __init__(self) -> None:
         self.slots: dict[str, int] = {}
@@ -18,6 +22,7 @@ class AnnotatorTable:
         self.matrix = np.zeros((0, 0, 0))
         self.hits = np.zeros(0)
         self.labels = np.zeros(0)
+        self.verdicts = np.zeros((0, VERDICTS), np.int64)
         self.totals = Totals.empty()
 
     def slot(self, name: str) -> int:
@@ -28,12 +33,12 @@ class AnnotatorTable:
             self.names.append(name)
         return slot
 
-    def number(self, names: Iterable[str]) -> None:
-        """Give a slot to each annotator who has none."""
-        slots = self.slots
-        for name in names:
-            if name not in slots:
-                self.slot(name)
+    def number(self, names: Sequence[str]) -> list[int]:
+        """The slot of each annotator, a new one for each who has none."""
+        slots = list(map(self.slots.get, names))
+        if None not in slots:
+            return slots
+        return list(map(self.slot, names))
 
     def ensure(self, classes: int, *, with_matrix: bool) -> None:
         """Make room for all slots given out, and for ``classes`` classes."""
@@ -41,6 +46,7 @@ class AnnotatorTable:
         if count > len(self.hits):
             size = (max(count, 2 * len(self.hits)),)
             self.hits, self.labels = grown(self.hits, size), grown(self.labels, size)
+            self.verdicts = grown(self.verdicts, (*size, VERDICTS))
         self.totals = self.totals.with_classes(classes)
         if not with_matrix:
             self.matrix = np.zeros((0, 0, 0))
@@ -75,6 +81,7 @@ class AnnotatorTable:
             "matrix": self.matrix.copy(),
             "hits": self.hits.copy(),
             "labels": self.labels.copy(),
+            "verdicts": self.verdicts.copy(),
             "totals": self.totals.state(),
         }
 
@@ -85,5 +92,6 @@ class AnnotatorTable:
         table.names = list(state["names"])
         table.slots = {name: slot for slot, name in enumerate(table.names)}
         table.matrix, table.hits, table.labels = (np.array(state[name]) for name in ("matrix", "hits", "labels"))
+        table.verdicts = np.array(state.get("verdicts", np.zeros((len(table.hits), VERDICTS), np.int64)))
         table.totals = Totals(**{name: np.array(value) for name, value in state["totals"].items()})
         return table

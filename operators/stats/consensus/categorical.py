@@ -307,6 +307,26 @@ class CategoricalConsensus:
         found = one_coin_accuracies(counts, self._parameters(), self.settings)
         return dict(zip(annotators.names, found.tolist(), strict=False))
 
+    def verdicts(self, annotator: str) -> tuple[int, ...]:
+        """How many labels of an annotator the others' consensus held to be what, as in ``others``; () if unknown.
+
+        A label is judged where its item is touched, at the end of that chunk.
+        """
+        slot = self._learner.annotators.slots.get(annotator)
+        if slot is None or slot >= len(self._learner.annotators.verdicts):
+            return ()
+        return tuple(self._learner.annotators.verdicts[slot].tolist())
+
+    def verdicts_of_all(self) -> tuple[int, ...]:
+        """The same of all annotators together."""
+        return tuple(self._learner.annotators.verdicts.sum(axis=0).tolist())
+
+    def take_heard(self) -> list[str]:
+        """Annotators whose verdicts may have changed since this was last asked, by name in order."""
+        heard = np.flatnonzero(self._learner.heard).tolist()
+        self._learner.heard[:] = False
+        return [self._learner.annotators.names[slot] for slot in heard]
+
     # ------------------------------------------------------------------ a chunk's end
 
     def _close(self) -> list[str]:
@@ -336,11 +356,9 @@ class CategoricalConsensus:
         if not events:
             return np.zeros(0, np.int64)
         _, items, annotators, classes, keys = zip(*events, strict=True)
-        self._learner.items.number(items)
-        self._learner.annotators.number(annotators)
+        slots = np.array(self._learner.items.number(items))
+        numbers = np.array(self._learner.annotators.number(annotators), np.int32)
         self._learner.ensure(classes)
-        slots = np.array(list(map(self._learner.items.slots.__getitem__, items)))
-        numbers = np.array(list(map(self._learner.annotators.slots.__getitem__, annotators)), np.int32)
         label_classes = np.array(list(map(self._learner.classes.__getitem__, classes)), np.int32)
         return self._learner.items.labels.append(slots, numbers, label_classes, keys)
 

@@ -1,6 +1,6 @@
 """What consensus keeps for each item: its labels, its expected counts, its answer."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,12 +36,20 @@ class ItemTable:
             slot = self._new(name)
         return slot
 
-    def number(self, names: Iterable[str]) -> None:
-        """Give a slot to each item that has none."""
-        slots = self.slots
-        for name in names:
-            if name not in slots:
-                self._new(name)
+    def number(self, names: Sequence[str]) -> list[int]:
+        """The slot of each item, a new one for each that has none."""
+        slots = list(map(self.slots.get, names))
+        if None not in slots:
+            return slots
+        fresh = [name for name in dict.fromkeys(names) if name not in self.slots]
+        while fresh and self.free:
+            self._new(fresh.pop(0))
+        begin, end = len(self.names), len(self.names) + len(fresh)
+        self.names.extend(fresh)
+        self.slots.update(zip(fresh, range(begin, end), strict=True))
+        self.labels.ensure_items(end)
+        self.ensure(end, self.full.shape[1])
+        return list(map(self.slots.__getitem__, names))
 
     def _new(self, name: str) -> int:
         if self.free:

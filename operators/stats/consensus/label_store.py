@@ -42,7 +42,7 @@ def positions_of(starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, n
 
 
 class LabelStore:
-    """Rows (annotator, class, repeats, key) of each item, in the order in which they came.
+    """Rows (annotator, class, repeats, verdict, key) of each item, in the order in which they came.
 
     Blocks hold a power of two of rows; one that is full moves to a block of twice the size, and what it leaves is used
     again, so memory follows the largest number of labels held at a time.
@@ -55,6 +55,7 @@ class LabelStore:
         self.annotator = np.zeros(0, np.int32)
         self.label_class = np.zeros(0, np.int32)
         self.repeats = np.ones(0, np.int32)
+        self.verdict = np.zeros(0, np.int8)
         self.key = np.zeros(0, object)
         self.free: dict[int, list[int]] = {}
         self.rows_used = 0
@@ -77,6 +78,7 @@ class LabelStore:
         at = self.start[ordered] + self.length[ordered] + rank
         self.annotator[at], self.label_class[at] = annotators[order], classes[order]
         self.repeats[at] = 1
+        self.verdict[at] = 0
         self.key[at] = np.array(keys, dtype=object)[order]
         self.length[items] += counts
         return items
@@ -116,7 +118,7 @@ class LabelStore:
             begins[chosen] = self._take(size, int(chosen.sum()))
         source, block, first = positions_of(self.start[moving], self.length[moving])
         target = begins[block] + np.arange(len(block)) - first[block]
-        for column in (self.annotator, self.label_class, self.repeats, self.key):
+        for column in (self.annotator, self.label_class, self.repeats, self.verdict, self.key):
             column[target] = column[source]
         self.key[source] = None
         for begin, size in zip(self.start[moving].tolist(), self.capacity[moving].tolist(), strict=True):
@@ -133,7 +135,8 @@ class LabelStore:
         if end > len(self.annotator):
             rows = (max(end, 2 * len(self.annotator)),)
             self.annotator, self.label_class = grown(self.annotator, rows), grown(self.label_class, rows)
-            self.repeats, self.key = grown(self.repeats, rows), grown(self.key, rows)
+            self.repeats, self.verdict = grown(self.repeats, rows), grown(self.verdict, rows)
+            self.key = grown(self.key, rows)
         new = self.rows_used + size * np.arange(fresh)
         self.rows_used = end
         return np.r_[np.array(again, np.int64), new]
@@ -148,6 +151,7 @@ class LabelStore:
             "annotator": self.annotator[:used].copy(),
             "label_class": self.label_class[:used].copy(),
             "repeats": self.repeats[:used].copy(),
+            "verdict": self.verdict[:used].copy(),
             "key": self.key[:used].tolist(),
             "free": {size: list(begins) for size, begins in self.free.items()},
         }
@@ -158,6 +162,7 @@ class LabelStore:
         store = cls()
         for name in ("start", "length", "capacity", "annotator", "label_class", "repeats"):
             setattr(store, name, np.array(state[name]))
+        store.verdict = np.array(state.get("verdict", np.zeros(len(state["key"]), np.int8)))
         store.key = np.full(len(state["key"]), None, dtype=object)
         store.key[:] = state["key"]
         store.free = {size: list(begins) for size, begins in state["free"].items()}

@@ -7,7 +7,7 @@ import numpy as np
 
 from operators.stats.consensus.annotators import AnnotatorTable
 from operators.stats.consensus.items import ItemTable
-from operators.stats.consensus.label_store import positions_of
+from operators.stats.consensus.label_store import grown, positions_of
 from operators.stats.consensus.model import (
     UNIT,
     Evaluation,
@@ -18,6 +18,7 @@ from operators.stats.consensus.model import (
     item_evidence,
     softmax,
 )
+from operators.stats.consensus.others import VERDICTS, verdicts_of
 from operators.stats.consensus.settings import ConsensusSettings
 
 
@@ -66,6 +67,7 @@ class Learner:
         self.events = 0
         self.items_evaluated = 0
         self.labels_evaluated = 0
+        self.heard = np.zeros(0, bool)
 
     def ensure(self, classes: Iterable[str]) -> None:
         """Number new classes and make room for them and for new annotators."""
@@ -103,6 +105,8 @@ class Learner:
         full, one = (self._expected(posterior, evaluation, gate, known_at, known) for posterior in (full, one))
         deposit = _Deposit.of((annotators, number, item, label_class), old_weight, weight)
         self._exchange(deposit, slots, full, one)
+        new = at[: int(table.labels.length[touched].sum())]
+        self._hear_others(rows, new, evaluation, shared, slots[known_at[known_at < len(touched)]], known_at)
         totals = self.annotators.totals
         totals.evidence += evidence.sum(axis=0, dtype=float) - table.evidence[slots].sum(axis=0, dtype=float)
         table.full[slots, :classes], table.one[slots, :classes] = full, one
@@ -190,6 +194,42 @@ class Learner:
         annotators.totals.shares_full += (full - old_full).sum(axis=0, dtype=float)
         annotators.totals.shares_one += (one - old_one).sum(axis=0, dtype=float)
 
+    def _hear_others(
+        self,
+        rows: Rows,
+        at: np.ndarray,
+        evaluation: Evaluation,
+        shared: Shared,
+        known: np.ndarray,
+        known_at: np.ndarray,
+    ) -> None:
+        """Let the others' consensus judge the labels ``at``, which are the first rows; ``known`` items have answers."""
+        if evaluation.logs is None:
+            return
+        chosen = np.flatnonzero(evaluation.voters[rows.item[: len(at)]] > self.settings.others_min)
+        part, at = Rows(*(column[chosen] for column in rows[:4]), rows.items), at[chosen]
+        is_right = np.full((len(known) + 1, len(self.classes)), -1)
+        place = np.full(rows.items, len(known))
+        place[known_at[: len(known)]] = np.arange(len(known))
+        for row, slot in zip(is_right, known.tolist(), strict=False):
+            weights = self.items.known[slot]
+            row[:] = 0
+            row[[number for number, weight in weights.items() if 2.0 * weight >= max(weights.values())]] = 1
+        judged = is_right[place[part.item], part.label_class]
+        self._note_verdicts(at, verdicts_of(part, evaluation, shared, self.settings, judged))
+
+    def _note_verdicts(self, at: np.ndarray, verdicts: np.ndarray) -> None:
+        """Let the labels ``at`` have these verdicts instead of those they had."""
+        labels, counts = self.items.labels, self.annotators.verdicts.reshape(-1)
+        before = labels.verdict[at]
+        moved = np.flatnonzero(before != verdicts)
+        who = labels.annotator[at[moved]].astype(np.int64)
+        np.subtract.at(counts, who * VERDICTS + before[moved], 1)
+        np.add.at(counts, who * VERDICTS + verdicts[moved], 1)
+        labels.verdict[at] = verdicts
+        self.heard = grown(self.heard, (len(self.annotators.names),))
+        self.heard[who] = True
+
     def withdraw(self, slots: np.ndarray) -> None:
         """Take the items' expected counts out."""
         table = self.items
@@ -201,6 +241,7 @@ class Learner:
             deposit = _Deposit.of((annotators, number, item, table.labels.label_class[at]), weight, weight)
             nothing = np.zeros((len(held), len(self.classes)), np.int32)
             self._exchange(deposit, held, nothing, nothing)
+            self._note_verdicts(at, np.zeros(len(at), np.int8))
             self.annotators.totals.evidence -= table.evidence[held].sum(axis=0, dtype=float)
         for column in (table.counted, table.full, table.one, table.evidence):
             column[slots] = 0

@@ -113,12 +113,27 @@ class AnnotatorCounts(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Log likelihoods of the items' labels under both models and votes, shape (classes, items), and voters (items,)."""
+    """Log likelihoods of some items' labels.
+
+    Parameters
+    ----------
+    full, one, votes
+        Under both models, and votes, each of shape (classes, items).
+    voters
+        Annotators of each item, shape (items,).
+    coin
+        What an annotator's label adds to ``one`` for the class it names, less that for any other, and the latter; each
+        of shape (annotators,).
+    logs
+        What it adds to ``full``, shape (classes, annotators × classes named); None with too many classes for matrices.
+    """
 
     full: np.ndarray
     one: np.ndarray
     votes: np.ndarray
     voters: np.ndarray
+    coin: tuple[np.ndarray, np.ndarray]
+    logs: np.ndarray | None
 
 
 def shared_parameters(totals: Totals, settings: ConsensusSettings) -> Shared:
@@ -203,12 +218,13 @@ def evaluate(rows: Rows, counts: AnnotatorCounts, shared: Shared, settings: Cons
     cells = rows.label_class * items + rows.item
     accuracy = one_coin_accuracies(counts, shared, settings)
     wrong = np.log((1.0 - accuracy) / max(classes - 1, 1))
-    right = (np.log(accuracy) - wrong)[rows.annotator] * rows.weight
+    coin = np.log(accuracy) - wrong, wrong
+    right = coin[0][rows.annotator] * rows.weight
     one = np.bincount(cells, right, minlength=items * classes).reshape(classes, items)
     one += np.bincount(rows.item, wrong[rows.annotator] * rows.weight, minlength=items)
     votes = np.bincount(cells, rows.weight, minlength=items * classes).reshape(classes, items)
     if classes > settings.matrix_classes_max:
-        return Evaluation(one, one, votes, votes.sum(axis=0))
+        return Evaluation(one, one, votes, votes.sum(axis=0), coin, None)
     table = np.log(confusion_matrices(counts, shared, settings)).reshape(-1, classes).T.copy()
     cell = rows.annotator * classes + rows.label_class
     whole = bool(np.all(rows.weight == 1.0))
@@ -216,7 +232,7 @@ def evaluate(rows: Rows, counts: AnnotatorCounts, shared: Shared, settings: Cons
     for true, logs in enumerate(table):
         likelihoods = logs.take(cell) if whole else logs.take(cell) * rows.weight
         full[true] = np.bincount(rows.item, likelihoods, minlength=items)
-    return Evaluation(full, one, votes, votes.sum(axis=0))
+    return Evaluation(full, one, votes, votes.sum(axis=0), coin, table)
 
 
 def softmax(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -53,6 +53,8 @@ class ConsensusSettings:
         learnt depends on the order of the labels.
     misleading, misleading_strength
         Share of items whose labels say nothing about the answer, in (0, 1), and its weight in known answers.
+    others_min
+        The consensus of fewer others than this says nothing of a label.
     change_min
         An answer is replaced only if its class changes or a probability moves by at least this much.
     matrix_classes_max
@@ -86,6 +88,7 @@ class ConsensusSettings:
     learning_correlation: float = 0.1
     misleading: float = 0.04
     misleading_strength: float = 20.0
+    others_min: int = 2
     change_min: float = 0.005
     matrix_classes_max: int = 32
 
