@@ -97,14 +97,13 @@ def _floor(arguments: argparse.Namespace) -> tuple[Usage, Results]:
     """Read the log and decode each record as our flow does, several times over, and do nothing with them."""
     from pydantic import ValidationError
 
-    from operators.decode import Decoder, DecodeSettings
+    from operators.decode import read_event
 
-    decode = Decoder(DecodeSettings(occurred_at_min=0, occurred_at_max=2**62, future_max=2**62, shards=1)).decode
     ready = Usage.now()
     for _ in range(FLOOR_PASSES):
         for line in _lines(arguments.log):
             try:
-                decode(line)
+                read_event(line)
             except ValidationError:
                 continue
     return ready, dict

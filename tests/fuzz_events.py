@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["operators", "schemas", "flows.document
     import msgspec
     from pydantic import ValidationError
 
-    from operators.decode import Decoder, DecodeSettings
+    from operators.decode import read_event
     from operators.events import foldable_event
     from operators.reasons import reason_of
     from schemas.adapters.common import AdapterError, AdapterSettings
@@ -32,8 +32,6 @@ SETTINGS = AdapterSettings(occurred_at="2026-01-05T09:00:00Z", item_id="object-1
 TOOLS = tuple(ADAPTERS)
 INSIDE = "--inside"
 
-_decoder = Decoder(DecodeSettings(occurred_at_min=0, occurred_at_max=0, future_max=0, shards=1))
-
 
 def check_decoder(payload: bytes) -> None:
     """The fast reader and the contract agree about these bytes."""
@@ -44,7 +42,7 @@ def check_decoder(payload: bytes) -> None:
         code, detail = reason_of(error, payload)
         assert code in ErrorCode and isinstance(detail, str)
     try:
-        fast = _decoder.decode(payload)
+        fast = read_event(payload)
     except ValidationError:
         fast = None
     assert (fast is None) == (contract is None), "one reader takes what the other refuses"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from flows.gateway.delivery import KeyedLine
 from flows.gateway.refusals import RequestError, RequestReason
-from operators.decode import Decoder, DecodeSettings
+from operators.decode import read_event
 from operators.reasons import reason_of
 from schemas.adapters.common import AdapterError, AdapterSettings, Refusal, RefusalReason
 from schemas.adapters.registry import Adapter, parts_of
@@ -36,8 +36,6 @@ IGNORED = frozenset(
 _encode = msgspec.json.encode
 _decode_any = msgspec.json.Decoder().decode
 _decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_CONTRACT = Decoder(DecodeSettings(occurred_at_min=0, occurred_at_max=0, future_max=0, shards=1))
-"""Reads events by the contract; its limits of time are not used."""
 
 
 @dataclass(slots=True)
@@ -227,7 +225,7 @@ def _add_event(converted: Converted, index: int, piece: bytes, received_at: str)
         if len(line) > EVENT_BYTES_MAX:
             detail = f"{len(line):,} bytes, more than {EVENT_BYTES_MAX:,}"
             raise RequestError(413, ErrorCode.OVERSIZED, detail)
-        key = _CONTRACT.decode(line).project_id.encode()
+        key = read_event(line).project_id.encode()
     except ValidationError as error:
         code, detail = reason_of(error, line)
         converted.rejected.append({"index": index, "reason": str(code), "detail": detail})
