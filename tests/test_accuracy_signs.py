@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tests.support.class_bias import class_biases
 from operators.stats.accuracy.haste import fast_bound_ms, haste_of
 from operators.stats.accuracy.lesser_evidence import Calibration, weighted_evidence
 from operators.stats.accuracy.repeated_answers import AnswerRuns, run_probability
 from operators.stats.log_histogram import add
+from tests.support.class_bias import class_biases
 
 
 def calibration_of(rng: np.random.Generator, labels: int, sensitivity: float, false_pass: float) -> Calibration:

@@ -78,7 +78,7 @@ def test_what_is_taken_back_leaves_no_verdict_and_state_holds_them() -> None:
 
 
 def world(seed: int, accuracies: np.ndarray, items: int) -> tuple[np.ndarray, np.ndarray, CategoricalConsensus]:
-    """Credit and judgements of each annotator on the known tenth of the items, and the consensus of five labels each."""
+    """Credit and judgements of each annotator on a known tenth of the items, and the consensus of five labels each."""
     rng, consensus = np.random.default_rng(seed), CategoricalConsensus()
     truth, known = rng.integers(0, 3, items), rng.random(items) < 0.1
     counts = np.zeros((2, len(accuracies)))

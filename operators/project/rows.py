@@ -123,8 +123,8 @@ class RowMaker:
             annotator.corrected_labels, annotator.corrected_credit / CREDIT_UNITS,
             annotator.skips, annotator.skips_in_a_row,
             *estimate_of(annotator, question), *haste_figures(annotator, question),
-            runs.longest if runs else 0, runs.longest_answer if runs else None, chance_of_longest_run(annotator, question),
-            *consensus_accuracy(annotator, question),
+            runs.longest if runs else 0, runs.longest_answer if runs else None,
+            chance_of_longest_run(annotator, question), *consensus_accuracy(annotator, question),
             annotator.first_at, annotator.last_at,
             self._generation, annotator.version, int(annotator.labels == 0 and annotator.skips == 0),
         )  # fmt: skip

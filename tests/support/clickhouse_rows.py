@@ -33,7 +33,8 @@ _MISSING = (
     "accuracy", "score", "duration_ms_p", "decayed_", "adaptive_low", "adaptive_high", "top_", "before", "after",
     "truth_standing", "kind", "adjudicator_id", "started_at", "finished_at", "correction", "agreement", "leniency",
     "waiting_ms_p", "estimate_", "fast_", "longest_run_label", "alpha", "ac1", "percent", "kappa", "confidence",
-    "longest_run_chance", "consensus_accuracy", "consensus_low", "consensus_high", "deviation", "false_alarm", "resolved_at", "first_attempt_at", "last_attempt_at", "status_code",
+    "longest_run_chance", "consensus_accuracy", "consensus_low", "consensus_high", "deviation", "false_alarm",
+    "resolved_at", "first_attempt_at", "last_attempt_at", "status_code",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from operators.stats.consensus.model import Evaluation, Rows, Shared
 from operators.stats.consensus.settings import ConsensusSettings
 
 NONE, PASSED, FAILED, RIGHT_PASSED, RIGHT_FAILED, WRONG_PASSED, WRONG_FAILED = range(7)
-"""Verdicts on a label: none; passed or failed; the same of a label that the known answer holds to be right, or wrong."""
+"""Verdicts on a label: none; passed or failed; the same of labels that a known answer holds to be right, or wrong."""
 VERDICTS = 7
 _OFFSETS = np.array([0, WRONG_PASSED - PASSED, RIGHT_PASSED - PASSED])
 

@@ -27,18 +27,19 @@ COMMENT 'Annotators and questions over all time';
 
 CREATE OR REPLACE VIEW class_bias AS
 SELECT
-    project_id, question_id, annotator_id, label, given, true, given / total AS share_given, true / total AS share_true,
-    (given - true) / total AS bias,
-    greatest((given - true) / (total + 2) - reach, -1) AS bias_low,
-    least((given - true) / (total + 2) + reach, 1) AS bias_high
+    project_id, question_id, annotator_id, label, given, actual AS `true`, given / total AS share_given,
+    actual / total AS share_true,
+    (given - actual) / total AS bias,
+    greatest((given - actual) / (total + 2) - reach, -1) AS bias_low,
+    least((given - actual) / (total + 2) + reach, 1) AS bias_high
 FROM
 (
     SELECT
         project_id, question_id, annotator_id, pair.1 AS label,
-        toInt64(sum(labels * pair.2)) AS given, toInt64(sum(labels * pair.3)) AS true,
+        toInt64(sum(labels * pair.2)) AS given, toInt64(sum(labels * pair.3)) AS actual,
         toInt64(sum(labels * pair.4)) AS right, toInt64(any(counted)) AS total,
         1.959963984540054 * sqrt(greatest(
-            (given + true - 2 * right + 2) / (total + 2) - pow((given - true) / (total + 2), 2), 0) / (total + 2)) AS reach
+            (given + actual - 2 * right + 2) / (total + 2) - pow((given - actual) / (total + 2), 2), 0) / (total + 2)) AS reach
     FROM
     (
         SELECT
