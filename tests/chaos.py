@@ -111,10 +111,10 @@ class Chaos:
         elif rng.random() < 0.2:
             self._database.hiccup()
         time.sleep(rng.choice((0.0, 0.2, 1.0)) * rng.random())
-        if not self._flow.is_running:
+        if not self._flow.is_running and (self._is_under_way or not self._flow.could_not_start):
             raise ChaosFailed(f"the flow ended by itself; it said:\n{self._flow.last_words()}")
         before = self._database.position()
-        if rng.random() < 0.08:
+        if self._flow.is_running and rng.random() < 0.08:
             self.figures.drains += 1
             self._drain()
         self._start_again(before)

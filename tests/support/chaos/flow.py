@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 
+from flows.cli.failures import ExitCode
 from flows.settings import Settings
 from tests.support.command import COMMAND, environment
 
@@ -42,6 +43,11 @@ class Flow:
     def is_running(self) -> bool:
         """Whether it has not ended."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def could_not_start(self) -> bool:
+        """Whether it has ended because the broker or the database was away when it started."""
+        return self._process is not None and self._process.poll() == ExitCode.UNAVAILABLE
 
     def start(self, workers: int) -> None:
         """Start it."""
