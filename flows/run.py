@@ -145,12 +145,14 @@ def _quarantine(settings: Settings, folder: Path) -> Quarantine:
 
 
 def _dead_letter_topic(spec: KafkaSpec, topic: str, settings: Settings) -> DeadLetterTopicSink:
-    return DeadLetterTopicSink(
+    sink = DeadLetterTopicSink(
         brokers=spec.brokers,
         topic=topic,
         slots=settings.sink_slots,
         options={**settings.kafka_options, **spec.options},
     )
+    sink.check()
+    return sink
 
 
 def _execute(

@@ -60,6 +60,7 @@ def test_a_dead_letter_keeps_its_bytes_and_says_why(broker: Broker) -> None:
     """The value is the record's bytes, UTF-8 or not, empty or not; headers say where it stood, and why."""
     topic = f"dead-{free_port()}"
     sink = DeadLetterTopicSink(brokers=broker.bootstrap, topic=topic)
+    sink.check()
     slot = sink.build_part("dead_letters", sink.list_parts()[0], None)
     slot.write_batch([batch_of([row_of(17, b"\xff\xfe\x00{"), row_of(18, b"", project_id="p", error="x\ud800")])])
     slot.write_batch([RowBatch({}), batch_of([row_of(19, b"taken back", is_deleted=1)])])
@@ -82,6 +83,7 @@ def test_a_long_dead_letter_is_cut_rather_than_refused(broker: Broker) -> None:
     slot = sink.build_part("dead_letters", sink.list_parts()[0], None)
     payload = b"x" * 1_048_576
     slot.write_batch([batch_of([row_of(1, payload, payload_bytes=5_000_000)])])
+    slot.snapshot()
     slot.close()
     (message,) = messages_in(broker, topic)
     assert message.value() == payload[:VALUE_BYTES_MAX]
