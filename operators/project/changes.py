@@ -78,10 +78,29 @@ class Changes:
         if watch is not None and (watch.alerts or watch.drift_rows):
             touched.alerts, watch.alerts = watch.alerts, []
             touched.drift_rows, watch.drift_rows = watch.drift_rows, []
+        self._hand_on(touched)
+
+    def _hand_on(self, touched: Touched) -> None:
         if self.out is None:
             pass_over(touched)
         else:
             self._row_maker.add_rows(touched, self.out)
+
+    def _flush_annotators(self, question: QuestionRecord) -> None:
+        """Make the rows of a question's annotators that were touched; all else waits for the batch's end."""
+        unsettled, self.unsettled = self.unsettled, []
+        for pair in unsettled:
+            if pair[0] is question:
+                self.settle(*pair)
+            else:
+                self.unsettled.append(pair)
+        if question.consensus is not None:
+            self._touch_heard(question, question.consensus)
+        mine, others = Touched(), []
+        for pair in self.touched.annotators:
+            (mine.annotators if pair[0] is question else others).append(pair)
+        self.touched.annotators = others
+        self._hand_on(mine)
 
     def _touch_heard(self, question: QuestionRecord, consensus: QuestionConsensus) -> None:
         """Let annotators' rows be made of whom the others' consensus says something else."""
@@ -105,11 +124,11 @@ class Changes:
             self.is_population_due = True
 
     def renew_populations(self) -> None:
-        """Look at populations anew; rows are made before, so that each rests on the population of its time."""
+        """Look at populations anew; annotators' rows are made before, so that each rests on that of its time."""
         self.is_population_due = False
-        self.flush()
         for question in self.record.questions.values():
             if question.population is not None and question.population.seen >= question.population.due:
+                self._flush_annotators(question)
                 renew(question)
                 if self.watch is not None:
                     self.watch.population_renewed(question, self.record.newest_at, self.version)
