@@ -37,7 +37,7 @@ class Flow:
         self._environment = environment(**settings)
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
-        self.starts = self.leftovers = 0
+        self.starts = self.leftovers = self._workers = 0
 
     @property
     def is_running(self) -> bool:
@@ -53,6 +53,7 @@ class Flow:
         """Start it."""
         assert not self.is_running
         self.starts += 1
+        self._workers = workers
         more = ["--workers", str(workers)] if HAS_WORKERS else []
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -66,9 +67,9 @@ class Flow:
     def kill(self, rng: random.Random) -> str:
         """Kill one of its processes, or all at once; wait until the others have ended too; return what was killed."""
         assert self._process is not None
-        parent, processes = psutil.Process(self._process.pid), self._processes()
-        aim = rng.choice(("parent", "worker", "all")) if len(processes) > 1 else "parent"
-        victims = {"parent": [parent], "worker": [rng.choice(processes[1:] or [parent])], "all": processes}[aim]
+        processes, (parent, *workers) = self._processes(), self._runners()
+        aim = rng.choice(("parent", "worker", "all")) if workers else "parent"
+        victims = {"parent": [parent], "worker": [rng.choice(workers or [parent])], "all": processes}[aim]
         for victim in victims:
             _signal(victim, signal.SIGKILL)
         self._wait_for(processes)
@@ -78,7 +79,7 @@ class Flow:
         """Ask one of its processes to end, as an operator would; return the exit code."""
         assert self._process is not None
         processes = self._processes()
-        _signal(rng.choice(processes), signal.SIGTERM)
+        _signal(rng.choice(self._runners()), signal.SIGTERM)
         self._wait_for(processes)
         return self._process.returncode
 
@@ -93,7 +94,14 @@ class Flow:
         """Return the last lines that the runs have said."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-15:])
 
+    def _runners(self) -> list[psutil.Process]:
+        """Return the parent and its workers, without the processes that write bases for them."""
+        assert self._process is not None
+        parent = psutil.Process(self._process.pid)
+        return [parent, *parent.children()] if self._workers > 1 else [parent]
+
     def _processes(self) -> list[psutil.Process]:
+        """Return all processes of the flow."""
         assert self._process is not None
         try:
             parent = psutil.Process(self._process.pid)
