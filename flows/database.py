@@ -22,6 +22,7 @@ class Database:
         self._settings = settings
         self._client: Client | None = None
         self._writer: RowWriter | None = None
+        self._is_ending = False
 
     def open(self) -> None:
         """Connect; bring an embedded database up to date; require that a server is, since others may be using it."""
@@ -45,7 +46,8 @@ class Database:
         return client if client is not None else connect(self._settings.clickhouse)
 
     def give_up_in_time(self) -> None:
-        """Let the writer wait no longer than the grace period for a database that does not answer."""
+        """Let the writer, even one that is opened later, wait no longer than the grace period for the database."""
+        self._is_ending = True
         if self._writer is not None:
             self._writer.give_up_after(self._settings.grace_seconds)
 
@@ -65,4 +67,6 @@ class Database:
             flush_rows=settings.flush_rows,
             buffer_rows_max=2 * settings.flush_rows,
         )
+        if self._is_ending:  # asked to end while the first records were still being folded
+            self.give_up_in_time()
         return self._writer
