@@ -113,17 +113,16 @@ class Chaos:
         time.sleep(rng.choice((0.0, 0.2, 1.0)) * rng.random())
         if not self._flow.is_running and (self._is_under_way or not self._flow.could_not_start):
             raise ChaosFailed(f"the flow ended by itself; it said:\n{self._flow.last_words()}")
-        before = self._database.position()
         if self._flow.is_running and rng.random() < 0.08:
             self.figures.drains += 1
             self._drain()
-        self._start_again(before)
+        self._start_again()
 
-    def _start_again(self, before: int) -> None:
+    def _start_again(self) -> None:
         rng = self._rng
         if self._flow.is_running:
             self.figures.kills[self._flow.kill(rng)] += 1
-        began = time.monotonic()
+        began, before = time.monotonic(), self._database.position()
         self._start()
         if rng.random() < 0.25:  # the next blow falls while it is still starting
             time.sleep(rng.uniform(0.1, 3.0))
