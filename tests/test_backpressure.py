@@ -198,7 +198,7 @@ def test_a_broker_that_is_down_is_told_and_waited_for(front: ClickHouseFront, tm
 
 
 def produce(broker: Broker, topic: str, count: int) -> None:
-    """Put simulated records on a topic; to each partition projects of its own."""
-    lines = call("simulate", f"events={count},projects=1,seed={count}").stdout.splitlines()
+    """Put simulated records on a topic, none of them bad: a dead letter would be waited for, but not for ever."""
+    lines = call("simulate", f"events={count},projects=1,bad_rate=0,seed={count}").stdout.splitlines()
     assert len(lines) == count
     broker.produce(topic, [(0, line) for line in lines])
