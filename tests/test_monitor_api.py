@@ -196,7 +196,9 @@ def test_a_browser_signs_in_with_a_cookie(guarded: Caller) -> None:
     cookie = response.headers["set-cookie"]
     assert response.status == 204 and "HttpOnly" in cookie and "SameSite=strict" in cookie
     session = guarded.ask("/api/v1/session", headers={"Cookie": cookie.partition(";")[0]}).json()
-    assert session == {"name": "viewer", "projects": ["toxicity"], "may_act": False, "is_open": False}
+    assert session == {
+        "name": "viewer", "projects": ["toxicity"], "may_act": False, "may_replay": False, "is_open": False,
+    }  # fmt: skip
 
 
 def test_who_asks_too_often_is_told_when_to_come_again(database: tuple[str, Path]) -> None:
@@ -221,7 +223,7 @@ def test_while_the_database_is_down_the_last_figures_are_shown_as_stale(database
         assert during.headers["labelpulse-as-of"] == before.headers["labelpulse-as-of"]
         assert during.headers["etag"] != before.headers["etag"]
         assert caller.query("annotators").status == 503
-        assert caller.ask("/healthz").json() == {"status": "ok", "is_database_down": True}
+        assert caller.ask("/healthz").json() == {"status": "ok", "is_database_down": True, "trouble": ""}
         front.clear()
         assert caller.query("projects").headers["labelpulse-stale"] == "false"
 
