@@ -8,6 +8,17 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+@contextmanager
+def handling_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let a function handle SIGINT and SIGTERM while the block runs."""
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
+
+
 class Drain:
     """Whether the flow has been asked to end.
 
@@ -46,9 +57,5 @@ class Drain:
                 signal.signal(number, signal.SIG_DFL)
             self.ask()
 
-        before = {number: signal.signal(number, ask) for number in SIGNALS}
-        try:
+        with handling_signals(ask):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

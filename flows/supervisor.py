@@ -5,11 +5,11 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FrameType
 
+from flows.drain import handling_signals
 from schemas.errors import SupervisionError
 
 Tell = Callable[[str], None]
@@ -90,7 +90,7 @@ class Supervisor:
         SupervisionError
             If it fails too often.
         """
-        with self._on_signals():
+        with handling_signals(self._ask):
             while True:
                 code = self._run_once()
                 if code in self._final_codes or self._asked.is_set():
@@ -125,19 +125,10 @@ class Supervisor:
         )
         return pause
 
-    @contextmanager
-    def _on_signals(self) -> Iterator[None]:
-        def ask(number: int, _: FrameType | None) -> None:
-            self._asked.set()
-            if self._child is not None and self._child.returncode is None:
-                self._child.send_signal(signal.SIGTERM)
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        self._asked.set()
+        if self._child is not None and self._child.returncode is None:
+            self._child.send_signal(signal.SIGTERM)
 
 
 def told_code(code: int) -> str:

@@ -5,13 +5,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 
 from flows.cluster import free_addresses
-from flows.drain import SIGNALS
+from flows.drain import handling_signals
 from flows.run_report import Report, add_up, read_reports
 from flows.run_state import RunState, RunSummary
 from flows.supervisor import told_code
@@ -74,7 +73,7 @@ class Workers:
             If one failed without a word, or they took too long to end.
         """
         began = time.monotonic()
-        with self._on_signals():
+        with handling_signals(self._ask):
             try:
                 self._start()
                 while self._is_any_running():
@@ -158,15 +157,6 @@ class Workers:
                 remedy="start it again: it goes on where it was; with --supervise it is started again by itself",
             )
 
-    @contextmanager
-    def _on_signals(self) -> Iterator[None]:
-        def ask(number: int, _: FrameType | None) -> None:
-            signal.signal(number, signal.SIG_DFL)  # a second signal ends this process, and the workers notice
-            self._is_asked = True
-
-        before = {number: signal.signal(number, ask) for number in SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _ask(self, number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)  # a second signal ends this process, and the workers notice
+        self._is_asked = True
