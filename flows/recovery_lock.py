@@ -14,8 +14,8 @@ LOCK_NAME = "labelpulse.lock"
 OPENING_LOCK_NAME = "labelpulse-opening.lock"
 PROCESS_LOCKS = "labelpulse-process-*.lock"
 WAIT_SECONDS = 5.0
-POLL_SECONDS = 0.05
 """The processes of a cluster end within a moment of each other: the next one waits so long for the last of them."""
+POLL_SECONDS = 0.05
 
 
 class DirectoryLock:

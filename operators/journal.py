@@ -6,7 +6,7 @@ import msgspec
 from pydantic import ValidationError
 
 from operators.decode import DeadLetter, EventBatch, IntakeReport, ProjectEvents, read_event
-from schemas.errors import IncompatibleStateError
+from schemas.errors import UnreadableStateError
 from schemas.timestamps import microseconds
 
 
@@ -71,10 +71,7 @@ def values_of(entry: bytes) -> list[EventBatch | IntakeReport]:
     try:
         return [_value_of(entry) for entry in _decode(entry)]
     except (msgspec.MsgspecError, ValidationError) as error:
-        raise IncompatibleStateError(
-            f"the recovery store holds events that cannot be read: {error}",
-            remedy="go on with the version that wrote it, or start a new recovery directory",
-        ) from error
+        raise UnreadableStateError(f"events that cannot be read: {error}") from error
 
 
 def _value_of(entry: _Batch | _Report) -> EventBatch | IntakeReport:

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from schemas.errors import IncompatibleStateError
+from schemas.errors import UnreadableStateError
 
 REFERENCE_FORMAT = 3
 REFERENCES_KEPT = 3
@@ -319,7 +319,4 @@ def read_reference(data: bytes) -> Reference:
     try:
         return msgspec.msgpack.decode(data, type=Reference)
     except msgspec.MsgspecError as error:
-        raise IncompatibleStateError(
-            f"the recovery store holds state that cannot be read: {error}",
-            remedy="go on with the version that wrote it, or start a new recovery directory",
-        ) from error
+        raise UnreadableStateError(f"state that cannot be read: {error}") from error

@@ -15,7 +15,7 @@ from operators.project.state import ProjectRecord, QuestionRecord
 from operators.project.upgrade import upgrade_format_1
 from operators.shard import ShardState
 from operators.statistics_at_rest import STATISTICS, at_rest, plain_of
-from schemas.errors import IncompatibleStateError
+from schemas.errors import UnreadableStateError
 
 FORMAT_VERSION = 3
 READABLE_VERSIONS = (1, 2, 3)
@@ -49,12 +49,9 @@ def format_of(data: bytes) -> int:
     try:
         found = msgspec.msgpack.decode(data, type=_Version).format_version
     except msgspec.MsgspecError as error:
-        raise _unreadable(error) from error
+        raise UnreadableStateError(f"state that cannot be read: {error}") from error
     if found not in READABLE_VERSIONS:
-        raise IncompatibleStateError(
-            f"the recovery store holds state of format {found}; this one is {FORMAT_VERSION}",
-            remedy="go on with the version that wrote it, or start a new recovery directory",
-        )
+        raise UnreadableStateError(f"state of format {found}; this one is {FORMAT_VERSION}")
     return found
 
 
@@ -81,7 +78,7 @@ def decode_state(blocks: Iterable[bytes]) -> ShardState:
     remaining = iter(blocks)
     first = next(remaining, b"")
     if format_of(first) != FORMAT_VERSION:
-        raise _unreadable("a base of an older format")
+        raise UnreadableStateError("state that cannot be read: a base of an older format")
     try:
         envelope = msgspec.msgpack.decode(first, type=_Envelope)
         state = msgspec.msgpack.decode(envelope.state, type=ShardState, dec_hook=_from_plain)
@@ -92,7 +89,7 @@ def decode_state(blocks: Iterable[bytes]) -> ShardState:
                 question.items = Items()
             question.items.at_rest.update([(item.item_id, item) for item in block.items])
     except (msgspec.MsgspecError, KeyError) as error:
-        raise _unreadable(error) from error
+        raise UnreadableStateError(f"state that cannot be read: {error}") from error
     return state
 
 
@@ -115,7 +112,7 @@ def decode_whole_state(data: bytes, *, window: int) -> ShardState:
         envelope = msgspec.msgpack.decode(data, type=_Envelope)
         state = msgspec.msgpack.decode(envelope.state, type=ShardState, dec_hook=_from_plain)
     except msgspec.MsgspecError as error:
-        raise _unreadable(error) from error
+        raise UnreadableStateError(f"state that cannot be read: {error}") from error
     if version == 1:
         for record in state.projects.values():
             upgrade_format_1(record, window=window)
@@ -140,10 +137,3 @@ def _from_plain(kind: type, plain: Any) -> Any:
         return QuestionConsensus.from_state(pickle.loads(plain))  # noqa: S301 - the recovery directory is trusted as code is
     assert kind in STATISTICS
     return at_rest(kind, plain)
-
-
-def _unreadable(reason: object) -> IncompatibleStateError:
-    return IncompatibleStateError(
-        f"the recovery store holds state that cannot be read: {reason}",
-        remedy="go on with the version that wrote it, or start a new recovery directory",
-    )

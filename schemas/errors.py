@@ -47,6 +47,22 @@ class IncompatibleStateError(LabelpulseError):
     """A recovery store or database belongs to another flow, version or setting."""
 
 
+class UnreadableStateError(IncompatibleStateError):
+    """What a recovery store holds cannot be read by this version.
+
+    Parameters
+    ----------
+    what
+        What it holds: "state that cannot be read: …".
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"the recovery store holds {what}",
+            remedy="go on with the version that wrote it, or start a new recovery directory",
+        )
+
+
 class SourceError(LabelpulseError):
     """The log cannot be read on."""
 
