@@ -1,5 +1,7 @@
 """The database of a run: opened and checked at its start, written to until its end."""
 
+from collections.abc import Callable
+
 from clickhouse_connect.driver.client import Client
 
 from flows.settings import Settings
@@ -16,10 +18,13 @@ class Database:
     ----------
     settings
         Where it is, and when rows are written.
+    on_written
+        Called after each flush, from the writer's thread, with the rows written so far.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, on_written: Callable[[int], None] = lambda _: None) -> None:
         self._settings = settings
+        self._on_written = on_written
         self._client: Client | None = None
         self._writer: RowWriter | None = None
         self._is_ending = False
@@ -51,10 +56,6 @@ class Database:
         if self._writer is not None:
             self._writer.give_up_after(self._settings.grace_seconds)
 
-    def rows_written(self) -> int:
-        """Return the rows written so far."""
-        return self._writer.status.rows_written if self._writer is not None else 0
-
     def writer_status(self) -> WriterStatus | None:
         """Return how writing goes; None before anything was to be written."""
         return self._writer.status if self._writer is not None else None
@@ -66,6 +67,7 @@ class Database:
             flush_seconds=settings.flush_seconds,
             flush_rows=settings.flush_rows,
             buffer_rows_max=2 * settings.flush_rows,
+            on_written=self._on_written,
         )
         if self._is_ending:  # asked to end while the first records were still being folded
             self.give_up_in_time()

@@ -119,7 +119,7 @@ class FlowMetrics(Collector):
         last = status.last_flush_at
         return {
             "records_read": state.records_read, "read_bytes": state.intake.bytes_read, "events_in": state.events_in,
-            "drift_changes": state.drifts_total, "rows_written": max(status.rows_written, state.rows_written),
+            "drift_changes": state.drifts_total, "rows_written": state.rows_written,
             "rows_superseded": status.rows_superseded, "flushes": status.flushes,
             "flush_seconds": status.flush_seconds, "flush_failures": status.failures,
             "lag_records": state.lag_records, "projects": state.projects, "annotators": state.annotators,

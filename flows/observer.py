@@ -1,6 +1,5 @@
 """Keeps the run's counters by looking at the rows that pass."""
 
-from collections.abc import Callable
 from typing import Any
 
 from flows.run_state import DriftSeen, RunState
@@ -20,13 +19,10 @@ class Observer:
     ----------
     state
         The counters that are kept.
-    rows_written
-        Says how many rows are in the database so far.
     """
 
-    def __init__(self, state: RunState, *, rows_written: Callable[[], int]) -> None:
+    def __init__(self, state: RunState) -> None:
         self._state = state
-        self._rows_written = rows_written
         self._accounts: dict[tuple[str, int, str], tuple[int, ...]] = {}
         self._annotators: dict[str, int] = {}
 
@@ -39,7 +35,6 @@ class Observer:
                 self._see_project(row)
             for row in batch.rows.get(rows.DRIFT.name, ()):
                 self._state.add_drift(_drift_of(row))
-        self._state.rows_written = self._rows_written()
         return [pair for pair in batches if pair[1].rows]
 
     def _see_progress(self, row: tuple[Any, ...]) -> None:

@@ -61,7 +61,7 @@ def run(settings: Settings, *, state: RunState | None = None, reporter: Reporter
     state, settings = state if state is not None else RunState(), with_generation(settings)
     state.generation = settings.generation or 0
     member = member_of(settings, has_parent=reporter is not None)
-    database, guard = Database(settings), Guard()
+    database, guard = Database(settings, on_written=state.note_written), Guard()
     drain = Drain(on_ask=database.give_up_in_time)
     with ExitStack() as stack:
         stack.callback(database.close)
@@ -77,7 +77,6 @@ def run(settings: Settings, *, state: RunState | None = None, reporter: Reporter
         stack.enter_context(rare_collections())
         began = time.monotonic()
         _execute(flow, settings, recovery, member=member, guard=guard)
-        state.rows_written = database.rows_written()
     return RunSummary("signal" if drain.is_asked else "end", time.monotonic() - began, state)
 
 
@@ -117,7 +116,7 @@ def _prepared(
             quarantined=_quarantine(settings, recovery.path).positions() if recovery is not None else frozenset(),
         ),
         fold_settings=fold_settings_of(settings, policy=policy),
-        observe=Observer(state, rows_written=database.rows_written),
+        observe=Observer(state),
         guard=guard,
         keeping=recovery.keeping if recovery is not None else None,
     )

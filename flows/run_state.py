@@ -85,6 +85,10 @@ class RunState:
     generation: int = 0
     started_at: float = field(default_factory=time.monotonic)
 
+    def note_written(self, rows: int) -> None:
+        """Take note of how many rows have been written since the run began."""
+        self.rows_written = rows
+
     def add_drift(self, drift: DriftSeen) -> None:
         """Count a drift alert and keep it among the last few."""
         self.drifts_total += 1

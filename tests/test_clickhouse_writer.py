@@ -329,13 +329,15 @@ def test_a_database_without_tables_is_refused(front: ClickHouseFront) -> None:
 
 def test_the_status_counts_rows(embedded: Client, opened: Callable[..., RowWriter]) -> None:
     """Rows written and left out, flushes and the time of the last one by the clock that was given."""
-    writer = opened(clock=lambda: 42.0)
+    told: list[int] = []
+    writer = opened(clock=lambda: 42.0, on_written=told.append)
     assert writer.status.last_flush_at is None
     writer.add(RowBatch({ITEMS.name: [row(ITEMS, version=version) for version in (1, 2, 3)]}))
     assert writer.status.rows_waiting == 3
     writer.flush()
     status = writer.status
     assert (status.rows_waiting, status.rows_written, status.rows_superseded, status.flushes) == (0, 3, 2, 1)
+    assert told == [3]
     assert status.last_flush_at == 42.0
     assert count(embedded, "items_versions") == 1
 

@@ -197,7 +197,7 @@ def test_a_topic_that_does_not_exist_is_told(broker: Broker, tmp_path: Path) -> 
 def test_an_event_that_is_larger_than_the_topic_takes_is_413(broker: Broker, tmp_path: Path) -> None:
     """A limit of the topic below the gateway's own is the sender's to know."""
     topic = broker.create_topic(partitions=PARTITIONS, config={"max.message.bytes": "50000"})
-    with running_gateway("--kafka", url_of(broker, topic), "--spool", tmp_path) as gateway:
+    with running_gateway("--kafka", url_of(broker, topic), "--spool", tmp_path, acknowledge_seconds=30) as gateway:
         large = json.dumps(event(1, extra=os.urandom(60_000).hex())).encode()
         answer = gateway.post(EVENTS, large)
         assert (answer.status, answer.reason) == (413, "oversized")

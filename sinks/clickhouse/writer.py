@@ -84,6 +84,8 @@ class RowWriter:
     retry_seconds, retry_seconds_max
         The pause before a further try is random, up to `retry_seconds` after the first failure, twice that after the
         next, and so on up to `retry_seconds_max`.
+    on_written
+        Called after each flush, from the writer's thread, with the rows written so far.
     clock
         Seconds of a monotonic clock.
 
@@ -102,9 +104,11 @@ class RowWriter:
         buffer_rows_max: int = 100_000,
         retry_seconds: float = 0.5,
         retry_seconds_max: float = 30.0,
+        on_written: Callable[[int], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._client = client
+        self._on_written = on_written
         self._encoders = row_encoders(client)
         client.set_client_setting("max_threads", 1)  # a second thread costs more than it saves at these sizes
         self._clock = clock
@@ -259,6 +263,7 @@ class RowWriter:
             self._last_flush_at = self._clock()
             self._flush_seconds += self._last_flush_at - began
             self._last_error = None
+            self._on_written(self._rows_done)
             self._changed.notify_all()
 
     def _insert(self, table: str, block: memoryview) -> None:
