@@ -10,8 +10,8 @@ from operators.stats.accuracy.population import GRID, ODD_SHARES, Prior, densiti
 LEVEL = 0.95
 TINY = 1e-290
 """Stands for a probability that is too small to be held, so that it can be divided by."""
-_LOG_RIGHT = np.log(GRID)
-_LOG_WRONG = np.log1p(-GRID)
+FINE_JUDGEMENTS = 256.0
+"""With so many judgements an accuracy is known so closely that every point of the grid is needed, with fewer half."""
 
 
 class AccuracyEstimate(NamedTuple):
@@ -56,25 +56,41 @@ def accuracy_estimate(credit: float, judgements: float, prior: Prior, *, level: 
     """
     assert 0.0 <= credit <= judgements
     ready = _ready(prior)
-    logs = credit * _LOG_RIGHT + (judgements - credit) * _LOG_WRONG
-    likelihood = np.exp(logs - logs.max())
-    odd_marginal = ready.odd @ likelihood
-    marginals = (1.0 - ready.odd_shares) * (ready.regular @ likelihood)[ready.shapes] + ready.odd_shares * odd_marginal
-    ratios = ready.weights / np.maximum(marginals, TINY)
-    by_distribution = np.bincount(ready.shapes, ratios * (1.0 - ready.odd_shares))
-    posterior = likelihood * (by_distribution @ ready.regular + (ratios @ ready.odd_shares) * ready.odd)
-    return _summary(posterior / posterior.sum(), level)
+    grid = ready.coarse if judgements < FINE_JUDGEMENTS else ready.fine
+    logs = credit * grid.log_right + (judgements - credit) * grid.log_wrong
+    logs -= logs.max()
+    likelihood = np.exp(logs, out=logs)
+    marginals = np.multiply.outer(grid.regular @ likelihood, 1.0 - ODD_SHARES)
+    marginals += (grid.odd @ likelihood) * ODD_SHARES
+    ratios = ready.weights / np.maximum(marginals, TINY, out=marginals)
+    posterior = (ratios @ (1.0 - ODD_SHARES)) @ grid.regular
+    posterior += (ratios @ ODD_SHARES).sum() * grid.odd
+    posterior *= likelihood
+    posterior /= posterior.sum()
+    return _summary(posterior, grid.accuracies, level)
+
+
+class _Grid(NamedTuple):
+    """Accuracies, shape (n,), the logs of them and of their complements, and their probabilities under a prior.
+
+    Under the Beta distributions that are not ruled out ``regular``, shape (distributions, n), and for odd annotators
+    ``odd``, shape (n,).
+    """
+
+    accuracies: NDArray[np.float64]
+    log_right: NDArray[np.float64]
+    log_wrong: NDArray[np.float64]
+    regular: NDArray[np.float64]
+    odd: NDArray[np.float64]
 
 
 class _Ready(NamedTuple):
-    """A prior as arrays; `shapes` gives each shape's row in `regular`."""
+    """A prior as arrays: the probability of each distribution with each share of odd annotators, and two grids."""
 
     prior: Prior
-    shapes: NDArray[np.int64]
-    odd_shares: NDArray[np.float64]
     weights: NDArray[np.float64]
-    regular: NDArray[np.float64]
-    odd: NDArray[np.float64]
+    fine: _Grid
+    coarse: _Grid
 
 
 _READY: dict[int, _Ready] = {}
@@ -89,15 +105,30 @@ def _ready(prior: Prior) -> _Ready:
     if len(_READY) >= _READY_MAX:
         _READY.clear()
     numbers = np.array(prior.shapes)
-    distributions, shapes = np.unique(numbers // len(ODD_SHARES), return_inverse=True)
-    regular, odd = densities()[0][distributions], densities()[1]
-    made = _Ready(prior, shapes, ODD_SHARES[numbers % len(ODD_SHARES)], np.array(prior.weights), regular, odd)
+    distributions, rows = np.unique(numbers // len(ODD_SHARES), return_inverse=True)
+    weights = np.zeros((len(distributions), len(ODD_SHARES)))
+    weights[rows, numbers % len(ODD_SHARES)] = prior.weights
+    made = _Ready(prior, weights, _grid(distributions, 1), _grid(distributions, 2))
     _READY[id(prior)] = made
     return made
 
 
-def _summary(posterior: NDArray[np.float64], level: float) -> AccuracyEstimate:
+def _grid(distributions: NDArray[np.int64], step: int) -> _Grid:
+    """Return every `step`-th accuracy."""
+    regular, odd = densities()
+    accuracies = GRID[::step]
+    return _Grid(
+        accuracies,
+        np.log(accuracies),
+        np.log1p(-accuracies),
+        np.ascontiguousarray(step * regular[distributions, ::step]),
+        np.ascontiguousarray(step * odd[::step]),
+    )
+
+
+def _summary(posterior: NDArray[np.float64], accuracies: NDArray[np.float64], level: float) -> AccuracyEstimate:
     tail = (1.0 - level) / 2.0
-    below = np.cumsum(posterior) - posterior / 2.0
-    low, high = np.interp((tail, 1.0 - tail), below, GRID)
-    return AccuracyEstimate(float(posterior @ GRID), float(low), float(high))
+    below = posterior.cumsum()
+    below -= 0.5 * posterior
+    low, high = np.interp((tail, 1.0 - tail), below, accuracies)
+    return AccuracyEstimate(float(posterior @ accuracies), float(low), float(high))

@@ -18,6 +18,9 @@ ANNOTATORS_MAX = 150.0
 WEIGHT_MIN = 1e-5
 """Shapes less probable than this share of the most probable one are ruled out."""
 
+SHAPES_MAX = 500
+"""Where more shapes are left, little is known, and every other mean and strength tells the same."""
+
 _EXACT = 10
 _RATIO = 1.25
 _ANGLES = 128
@@ -97,6 +100,8 @@ class Population(msgspec.Struct, array_like=True):
             scores += weight * count * log_marginals(cell)
         weights = np.exp(scores - scores.max()).ravel()
         kept = np.flatnonzero(weights > WEIGHT_MIN)
+        if len(kept) > SHAPES_MAX:
+            kept = kept[_is_of_coarser_grid()[kept]]
         return Prior(kept.tolist(), (weights[kept] / weights[kept].sum()).tolist())
 
 
@@ -180,6 +185,14 @@ def _log_hyperprior() -> NDArray[np.float64]:
     """Even over means on the logit scale, over the variance of accuracy, about 1 / strength, and over odd shares."""
     right, wrong = shapes()
     return np.repeat(-np.log(right + wrong)[:, None], len(ODD_SHARES), axis=1)
+
+
+@lru_cache(maxsize=1)
+def _is_of_coarser_grid() -> NDArray[np.bool_]:
+    """Return which shapes, by number, have every other mean and every other strength."""
+    is_kept = np.zeros((len(MEANS), len(STRENGTHS), len(ODD_SHARES)), dtype=np.bool_)
+    is_kept[::2, ::2] = True
+    return is_kept.ravel()
 
 
 def _level_of(judgements: float) -> int:
