@@ -69,7 +69,7 @@ class KafkaSlot(Slot):
         context: SlotContext,
         is_resumed: bool,
     ) -> None:
-        super().__init__(context)
+        super().__init__(context, gathers=not until_eof)
         self._stream = stream
         self._index = index
         self._slots = slots

@@ -27,10 +27,12 @@ class OrdinalSlot(Slot):
         Limits, drain and counters.
     state
         What `snapshot` returned in an earlier run; None at the first one.
+    gathers
+        Whether records may wait for others.
     """
 
-    def __init__(self, stream: str, *, context: SlotContext, state: State | None) -> None:
-        super().__init__(context)
+    def __init__(self, stream: str, *, context: SlotContext, state: State | None, gathers: bool = False) -> None:
+        super().__init__(context, gathers=gathers)
         self._stream = stream
         self._ordinal = 0
         if state is not None:

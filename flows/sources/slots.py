@@ -1,5 +1,6 @@
 """What all sources have in common: slots, the size of batches, backing off, draining."""
 
+import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,11 @@ from schemas.records import RecordBatch
 STATE_VERSION = 1
 IDLE_SECONDS_MIN = 0.001
 IDLE_SECONDS_MAX = 0.050
+GATHER_SECONDS = 0.2
+"""Of a log that is being written, records gather so long: each row of a batch is made once, however many change it."""
+GATHER_RECORDS_MAX = 1_000
+GATHER_BYTES_MAX = 262_144
+"""So many records, or bytes of them, are worth their rows: behind them, nothing is waited for."""
 
 State = dict[str, Any]
 """Where a slot reads on: ``version``, ``stream``, ``partitions`` and what else a source needs; plain values only.
@@ -66,9 +72,18 @@ class SlotContext:
 
 
 class Slot(StatefulSourcePartition[RecordBatch, State]):
-    """One reader of the log: ends when the flow drains, backs off while nothing comes, counts what it hands on."""
+    """One reader of the log: ends when the flow drains, backs off while little comes, counts what it hands on.
 
-    def __init__(self, context: SlotContext) -> None:
+    Parameters
+    ----------
+    context
+        Limits, drain and counters.
+    gathers
+        Whether records may wait for others: not where all of the log is there already.
+    """
+
+    def __init__(self, context: SlotContext, *, gathers: bool = False) -> None:
+        self._gathers = gathers
         self._limits = context.limits
         self._intake = context.intake or Intake()
         self._drain = context.drain
@@ -86,10 +101,11 @@ class Slot(StatefulSourcePartition[RecordBatch, State]):
     def next_batch(self) -> list[RecordBatch]:
         """Return batches, in order, or nothing if nothing is there yet."""
         batches = self.drained() if self._drain() else self.read()
-        for batch in batches:
-            self._intake.records_read += len(batch.payloads)
-            self._intake.bytes_read += sum(map(len, batch.payloads))
-        self._back_off(bool(batches))
+        records = sum([len(batch.payloads) for batch in batches])
+        size = sum([sum(map(len, batch.payloads)) for batch in batches])
+        self._intake.records_read += records
+        self._intake.bytes_read += size
+        self._back_off(records, size)
         return batches
 
     def next_awake(self) -> datetime | None:
@@ -100,12 +116,14 @@ class Slot(StatefulSourcePartition[RecordBatch, State]):
         """Ask for the next batch in so many seconds."""
         self._awake_at = datetime.now(UTC) + timedelta(seconds=seconds)
 
-    def _back_off(self, found: bool) -> None:
-        if found:
-            self._idle_seconds, self._awake_at = 0.0, None
-        else:
+    def _back_off(self, records: int, size: int) -> None:
+        if not records:
             self._idle_seconds = min(max(2 * self._idle_seconds, IDLE_SECONDS_MIN), IDLE_SECONDS_MAX)
             self.wake_after(self._idle_seconds)
+            return
+        self._idle_seconds, self._awake_at = 0.0, None
+        if self._gathers and records < GATHER_RECORDS_MAX and size < GATHER_BYTES_MAX:
+            self.wake_after(GATHER_SECONDS - time.time() % GATHER_SECONDS)  # all slots at once: what they bring is one
 
 
 def slot_name(index: int) -> str:

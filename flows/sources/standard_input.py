@@ -1,7 +1,9 @@
 """Lines from a pipe or terminal, without ever waiting for them."""
 
+import fcntl
 import os
 import select
+import stat
 
 from flows.sources.lines import NOTHING, LineBuffer
 from flows.sources.ordinals import OneSlotSource, OrdinalSlot
@@ -11,6 +13,7 @@ from schemas.records import RecordBatch
 
 STREAM = "stdin:-"
 STANDARD_INPUT = 0
+PIPE_BYTES = 1_048_576
 
 
 class StandardInputSource(OneSlotSource):
@@ -42,7 +45,7 @@ class StandardInputSlot(OrdinalSlot):
     """Reads what has arrived."""
 
     def __init__(self, descriptor: int, *, context: SlotContext, state: State | None) -> None:
-        super().__init__(STREAM, context=context, state=state)
+        super().__init__(STREAM, context=context, state=state, gathers=_holds_much(descriptor))
         self._descriptor = descriptor
         self._lines = LineBuffer(self._limits)
         self._ended = False
@@ -65,7 +68,7 @@ class StandardInputSlot(OrdinalSlot):
         return self.read()
 
     def _read_what_is_there(self) -> None:
-        """Read as much as a batch takes, but no more than has arrived: a pipe gives 64 KiB at a time."""
+        """Read as much as a batch takes, but no more than has arrived."""
         wanted, pieces = self._lines.read_bytes, []
         while wanted > 0 and not self._ended and (piece := self._piece(wanted)):
             pieces.append(piece)
@@ -84,3 +87,13 @@ class StandardInputSlot(OrdinalSlot):
             raise SourceError(f"standard input cannot be read: {error}", remedy="give it a pipe or file") from error
         self._ended = not piece
         return piece
+
+
+def _holds_much(descriptor: int) -> bool:
+    """Let a pipe hold what its writer writes while a batch is folded; return whether it does, as all but pipes do."""
+    try:
+        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return True
+        return fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES) >= PIPE_BYTES
+    except (OSError, AttributeError):  # a system without, or a user who may have no more of it
+        return False
