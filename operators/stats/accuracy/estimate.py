@@ -1,5 +1,6 @@
 """An annotator's accuracy, estimated from their own judgements and from the project's annotators."""
 
+from math import log
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from operators.stats.accuracy.population import GRID, ODD_SHARES, Prior, densiti
 LEVEL = 0.95
 TINY = 1e-290
 """Stands for a probability that is too small to be held, so that it can be divided by."""
+_REGULAR_SHARES = 1.0 - ODD_SHARES
 FINE_JUDGEMENTS = 256.0
 """With so many judgements an accuracy is known so closely that every point of the grid is needed, with fewer half."""
 
@@ -58,16 +60,21 @@ def accuracy_estimate(credit: float, judgements: float, prior: Prior, *, level: 
     ready = _ready(prior)
     grid = ready.coarse if judgements < FINE_JUDGEMENTS else ready.fine
     logs = credit * grid.log_right + (judgements - credit) * grid.log_wrong
-    logs -= logs.max()
+    logs -= _log_likelihood_max(credit, judgements)
     likelihood = np.exp(logs, out=logs)
-    marginals = np.multiply.outer(grid.regular @ likelihood, 1.0 - ODD_SHARES)
+    marginals = np.multiply.outer(grid.regular @ likelihood, _REGULAR_SHARES)
     marginals += (grid.odd @ likelihood) * ODD_SHARES
     ratios = ready.weights / np.maximum(marginals, TINY, out=marginals)
-    posterior = (ratios @ (1.0 - ODD_SHARES)) @ grid.regular
-    posterior += (ratios @ ODD_SHARES).sum() * grid.odd
+    posterior = (ratios @ _REGULAR_SHARES) @ grid.regular
+    posterior += float(np.add.reduce(ratios @ ODD_SHARES)) * grid.odd
     posterior *= likelihood
-    posterior /= posterior.sum()
     return _summary(posterior, grid.accuracies, level)
+
+
+def _log_likelihood_max(credit: float, judgements: float) -> float:
+    errors = judgements - credit
+    right = credit * log(credit / judgements) if credit else 0.0
+    return right + errors * log(errors / judgements) if errors else right
 
 
 class _Grid(NamedTuple):
@@ -127,8 +134,20 @@ def _grid(distributions: NDArray[np.int64], step: int) -> _Grid:
 
 
 def _summary(posterior: NDArray[np.float64], accuracies: NDArray[np.float64], level: float) -> AccuracyEstimate:
-    tail = (1.0 - level) / 2.0
+    """Return mean and quantiles of a posterior that need not sum to 1."""
     below = posterior.cumsum()
+    total = float(below[-1])
     below -= 0.5 * posterior
-    low, high = np.interp((tail, 1.0 - tail), below, accuracies)
-    return AccuracyEstimate(float(posterior @ accuracies), float(low), float(high))
+    tail = 0.5 * (1.0 - level) * total
+    mean = float(posterior @ accuracies) / total
+    return AccuracyEstimate(mean, _crossing(below, accuracies, tail), _crossing(below, accuracies, total - tail))
+
+
+def _crossing(below: NDArray[np.float64], accuracies: NDArray[np.float64], mass: float) -> float:
+    """Return the accuracy below which so much of the posterior lies, between the points of the grid on a line."""
+    place = int(below.searchsorted(mass))
+    if not 0 < place < len(below):
+        return float(accuracies[min(place, len(below) - 1)])
+    low, high = below[place - 1 : place + 1].tolist()
+    start, end = accuracies[place - 1 : place + 1].tolist()
+    return start + (mass - low) / (high - low) * (end - start)
