@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+import flows.single_thread  # noqa: F401
 from flows.cli import (
     archive,
     audit,
