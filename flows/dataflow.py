@@ -28,6 +28,7 @@ FROZEN_SETTINGS = (
     "annotator_retention_days", "judgement_age_hours_max", "future_seconds_max", "occurred_at_min", "occurred_at_max",
     "classes_max", "decay_half_life_judgements", "adwin_delta", "generation", "record_bytes_max",
     "consensus", "consensus_confidence", "consensus_labels_max", "agreement", "estimates", "alerts",
+    "project_events_per_minute_max", "project_new_items_per_day_max",
 )  # fmt: skip
 """Settings that decide how the log becomes rows, or where state lives: fixed once a recovery directory exists."""
 
@@ -128,6 +129,8 @@ def fold_settings_of(settings: Settings, *, policy: Policy | None = None) -> Fol
         has_consensus=settings.consensus,
         consensus_confidence=settings.consensus_confidence,
         consensus_labels_max=settings.consensus_labels_max,
+        events_per_minute_max=settings.project_events_per_minute_max,
+        new_items_per_day_max=settings.project_new_items_per_day_max,
         has_agreement=settings.agreement,
         has_estimates=settings.estimates,
         policy=policy if settings.alerts else None,

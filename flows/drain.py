@@ -10,13 +10,24 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def handling_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let a function handle SIGINT and SIGTERM while the block runs."""
+    """Let a function handle SIGINT and SIGTERM while the block runs, those that were held back first."""
     before = {number: signal.signal(number, handler) for number in SIGNALS}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     try:
         yield
     finally:
         for number, earlier in before.items():
             signal.signal(number, earlier)
+
+
+@contextmanager
+def holding_signals_back() -> Iterator[None]:
+    """Let processes that are started in the block hear SIGINT and SIGTERM only once they handle them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Drain:

@@ -107,22 +107,16 @@ class Settings(BaseSettings):
         90.0,
         gt=0,
         le=3_660,
-        description="Items and windows are kept, and may be corrected, for so many days of event time.",
+        description="Items and windows are kept, and may be corrected, for so many days of events.",
     )
     annotator_retention_days: float = Field(
         400.0, gt=0, le=3_660, description="An annotator's figures start anew after so many days without an event."
     )
     judgement_age_hours_max: float = Field(
-        168.0,
-        gt=0,
-        le=87_840,
-        description="A label judged more than so many hours after it was given does not count for drift or decay.",
+        168.0, gt=0, le=87_840, description="A label judged so many hours after it was given is too old for drift."
     )
     future_seconds_max: float = Field(
-        3_600.0,
-        ge=0,
-        le=31_536_000,
-        description="An event stamped more than so many seconds ahead of the log is a dead letter.",
+        3_600.0, ge=0, le=31_536_000, description="An event so many seconds ahead of the log is a dead letter."
     )
     occurred_at_min: AwareDatetime = Field(
         datetime(2000, 1, 1, tzinfo=UTC), description="An event before this moment is a dead letter."
@@ -132,6 +126,12 @@ class Settings(BaseSettings):
         description="An event after this moment is a dead letter if the log has no stamps; none: fixed at first start.",
     )
 
+    project_events_per_minute_max: int | None = Field(
+        None, ge=1, description="Most events of a project in a minute of its own time; more are dead letters."
+    )
+    project_new_items_per_day_max: int | None = Field(
+        None, ge=1, description="Most new items of a project in a day of its own time; more are dead letters."
+    )
     classes_max: int = Field(1_000, ge=2, le=100_000, description="Most classes of one question.")
     decay_half_life_judgements: float = Field(
         50.0, gt=0, le=1_000_000, description="A judgement counts half in decayed accuracy after so many newer ones."

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from flows.cluster import free_addresses
-from flows.drain import handling_signals
+from flows.drain import handling_signals, holding_signals_back
 from flows.run_report import Report, add_up, read_reports
 from flows.run_state import RunState, RunSummary
 from flows.supervisor import told_code
 from schemas.errors import ClusterError
 
 FAILED = 1
-UNBEGUN = (-signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGINT)
-"""Exit codes of a worker that was asked to end before it could hear it in order: it had not begun."""
+ENDED_ALREADY = (-signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGINT)
+"""Exit codes of a worker that was asked to end when it no longer handled it: it had ended already."""
 POLL_SECONDS = 0.05
 FALL_SECONDS = 5.0
 """Once a worker has failed, the others are given so long to end by themselves."""
@@ -94,7 +94,8 @@ class Workers:
         for number in range(self._count):
             reading, writing = os.pipe()
             options = ["--process-id", str(number), "--addresses", addresses, "--report-to", str(writing)]
-            process = subprocess.Popen([*self._command, *options], pass_fds=[writing])
+            with holding_signals_back():
+                process = subprocess.Popen([*self._command, *options], pass_fds=[writing])
             os.close(writing)
             thread = threading.Thread(target=self._read, args=(number, reading), name="labelpulse-reports", daemon=True)
             self._workers.append(Worker(process, thread))
@@ -121,7 +122,7 @@ class Workers:
 
     def _first_to_fall(self) -> int | None:
         """Return the number of a worker that has failed; rather not of one whose engine gave up after another's end."""
-        good = {None, 0, *(UNBEGUN if self._is_draining else ())}
+        good = {None, 0, *(ENDED_ALREADY if self._is_draining else ())}
         failed = [number for number, worker in enumerate(self._workers) if worker.process.poll() not in good]
         failed.sort(key=lambda number: self._workers[number].process.returncode in (FAILED, -signal.SIGABRT))
         return failed[0] if failed else None

@@ -149,4 +149,5 @@ _DETAILS = {
     ErrorCode.LATE: "older than the project's clock less the retention",
     ErrorCode.LABEL_KIND_MISMATCH: "the question's labels so far are of another kind",
     ErrorCode.TOO_MANY_CLASSES: "the question has as many classes as classes_max allows",
+    ErrorCode.OVER_QUOTA: "the project brings more than it may in a minute (events) or a day (new items) of its time",
 }

@@ -136,5 +136,6 @@ class ErrorCode(StrEnum):
     TIMESTAMP_FAR_FUTURE = "timestamp_far_future"
     TOO_MANY_CLASSES = "too_many_classes"
     LABEL_KIND_MISMATCH = "label_kind_mismatch"
+    OVER_QUOTA = "over_quota"
     POISON = "poison"
     LATE = "late"

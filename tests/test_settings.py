@@ -195,6 +195,8 @@ def test_every_setting_can_be_set_from_the_environment(monkeypatch: pytest.Monke
             "kafka_options": "{}",
             "recovery": "/r",
             "source": "-",
+            "project_events_per_minute_max": "1",
+            "project_new_items_per_day_max": "1",
             "occurred_at_max": "2030-01-01T00:00:00Z",
         }
         monkeypatch.setenv(variable_of(name), text.get(name, str(value)))

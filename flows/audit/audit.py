@@ -11,9 +11,9 @@ from flows.audit.comparison import Comparison, Difference, TableComparison
 from flows.audit.coverage import AGREEMENT_VIEWS, KEYS, Omission, omissions
 from flows.audit.facts import store_facts
 from flows.audit.figures import store_figures, store_intervals
-from flows.audit.history import Rules
 from flows.audit.log import Log
 from flows.audit.recount import Account, Limits, Reader
+from flows.audit.rules import Rules
 from schemas.errors import ConfigurationError, ErrorCode
 
 THREADS = 2

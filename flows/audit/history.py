@@ -5,7 +5,7 @@ are sums over these (see flows.audit.figures). So the audit has no totals to kee
 what the flow is about.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from flows.audit.records import (
     Review,
     StepWork,
 )
+from flows.audit.rules import Quota, Rules
 from schemas.events import (
     EXPECTED_ORIGIN,
     AnnotationRetracted,
@@ -35,37 +36,6 @@ from schemas.events import (
 from schemas.labels.any_label import AnyLabel
 
 FOLDED, DUPLICATE, LATE, DEAD = "folded", "duplicate", "late", "dead"
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What decides how events become figures; times in microseconds.
-
-    Parameters
-    ----------
-    window
-        Length of a window.
-    disorder
-        How far a project's clock stays behind its newest event.
-    memory
-        Allowed disorder and retention: how far behind the newest event labels and items are remembered.
-    annotator_memory
-        The same for annotators who give no labels.
-    classes_max
-        Classes of one question.
-    has_agreement
-        Whether the flow counts the agreement.
-    attributes_of
-        Tells the names of attributes that are kept, by project; None if all are.
-    """
-
-    window: int
-    disorder: int
-    memory: int
-    annotator_memory: int
-    classes_max: int
-    has_agreement: bool = True
-    attributes_of: Callable[[str], Collection[str]] | None = None
 
 
 @dataclass(slots=True)
@@ -111,6 +81,7 @@ class History:
     _seen: set[str] = field(default_factory=set)
     _seen_before: set[str] = field(default_factory=set)
     _seen_until: int = LONG_AGO
+    _quota: Quota = field(default_factory=Quota)
 
     @property
     def horizon(self) -> int:
@@ -119,9 +90,15 @@ class History:
 
     def take(self, event: Any, at: int) -> str:
         """Take in the next event of the project, which occurred at `at`; return what became of it."""
+        if self._quota.is_over(self.rules, max(at, self.newest_at), begins_item=self._begins_item(event)):
+            return DEAD
         if at > self.newest_at:
             self._advance(at)
         return _TAKERS[type(event)](self, event, at)
+
+    def _begins_item(self, event: Any) -> bool:
+        item = self.items.get((getattr(event, "question_id", ""), getattr(event, "item_id", "")))
+        return hasattr(event, "item_id") and (item is None or item.last_at < self.horizon)
 
     def _advance(self, at: int) -> None:
         self.newest_at = at

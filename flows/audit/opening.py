@@ -5,10 +5,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from flows.audit.history import Rules
 from flows.audit.kafka_log import KafkaLog
 from flows.audit.log import ArchiveLog, FileLog, Log
 from flows.audit.recount import Limits
+from flows.audit.rules import Rules
 from flows.dataflow import FROZEN_SETTINGS, decode_settings_of, fold_settings_of
 from flows.policy import load_policy
 from flows.recovery import Manifest, read_manifest
@@ -66,6 +66,8 @@ def rules_of(settings: Settings) -> Rules:
         memory=fold.disorder + fold.retention,
         annotator_memory=fold.disorder + fold.annotator_retention,
         classes_max=fold.classes_max,
+        events_per_minute_max=fold.events_per_minute_max,
+        new_items_per_day_max=fold.new_items_per_day_max,
         has_agreement=fold.has_agreement,
         attributes_of=None if policy is None else cache(lambda project_id: policy.for_project(project_id).attributes),
     )

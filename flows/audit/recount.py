@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from flows.audit.history import DEAD, LATE, History, Rules
+from flows.audit.history import DEAD, LATE, History
 from flows.audit.log import Log, RawRecord
+from flows.audit.rules import Rules
 from schemas.errors import ConfigurationError, IncompatibleStateError
 from schemas.events import parse_event
 from schemas.timestamps import microseconds

@@ -10,6 +10,7 @@ from operators.project.estimates import renew
 from operators.project.memory import Memory
 from operators.project.others import VoteWeights, hold_against_others
 from operators.project.passing_over import pass_over
+from operators.project.quota import Quota
 from operators.project.reviewing import count_reviews, judge_reviews
 from operators.project.rows import Row, RowMaker, label_row, skip_row
 from operators.project.settings import FoldSettings
@@ -22,6 +23,7 @@ from operators.project.state import (
     PopulationPart,
     ProjectRecord,
     QuestionRecord,
+    QuotaState,
 )
 from operators.project.touched import DriftFinding, Touched
 from operators.project.watch import Watch
@@ -57,6 +59,10 @@ class Changes:
             self.watch = Watch(record, policy, settings, self.settle)
             self.memory.on_forgetting_annotator = self.watch.forget
             self.memory.attribute_names = frozenset(policy.attributes)
+        self.quota: Quota | None = None
+        if settings.has_quota:
+            record.quota = record.quota or QuotaState()
+            self.quota = Quota(record.quota, settings, self.memory)
         self.version = 0
         self.is_population_due = False
         self._vote_weights = VoteWeights()

@@ -61,6 +61,9 @@ class ProjectMachine(Changes):
         for index, event in enumerate(events):
             at = times[index]
             self.version = versions[index]
+            if self.quota is not None and not self.quota.takes(event, at):
+                refused.append((index, ErrorCode.OVER_QUOTA))
+                continue
             if at > record.newest_at:
                 refusal = self._refusal_of(event)
                 if refusal is not None:  # a dead letter moves no clock

@@ -41,6 +41,8 @@ class FoldSettings:
         Probability from which an item's consensus is settled, in (0.5, 1].
     consensus_labels_max
         With so many labels an item that is still not settled needs an expert rather than another label, ≥ 1.
+    events_per_minute_max, new_items_per_day_max
+        What a project may bring a minute and a day of its own time, ≥ 1; None for any number.
     """
 
     generation: int
@@ -58,6 +60,13 @@ class FoldSettings:
     policy: Policy | None = None
     consensus_confidence: float = 0.95
     consensus_labels_max: int = 7
+    events_per_minute_max: int | None = None
+    new_items_per_day_max: int | None = None
+
+    @property
+    def has_quota(self) -> bool:
+        """Whether a project may not bring as much as it likes."""
+        return self.events_per_minute_max is not None or self.new_items_per_day_max is not None
 
     def __post_init__(self) -> None:
         assert 0 <= self.generation < 2**15

@@ -386,6 +386,15 @@ class QuestionRecord(msgspec.Struct, array_like=True, gc=False):
     population: PopulationPart | None = None
 
 
+class QuotaState(msgspec.Struct, array_like=True):
+    """The last minute and day of the project's time that anything came in, and what came: events, and new items."""
+
+    minute: int = 0
+    events: int = 0
+    day: int = 0
+    items: int = 0
+
+
 class ProjectRecord(msgspec.Struct, array_like=True, gc=False):
     """One project: all that is known of it.
 
@@ -403,6 +412,8 @@ class ProjectRecord(msgspec.Struct, array_like=True, gc=False):
         What the rules and the detectors of drift remember.
     alphas
         Question → alpha as of the last tick of the clock, where a rule asks for it.
+    quota
+        What came in of late, where that is bounded.
     seen, seen_before, seen_until
         Event ids of this period and of the one before; at `seen_until` a new period begins.
     """
@@ -432,3 +443,4 @@ class ProjectRecord(msgspec.Struct, array_like=True, gc=False):
     rules: RuleState | None = None
     detectors: DetectorState | None = None
     alphas: dict[str, float | None] = {}
+    quota: QuotaState | None = None

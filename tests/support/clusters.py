@@ -41,7 +41,7 @@ def workers_of(parent: int) -> list[int]:
     """Return the ids of the worker processes of a cluster, by number."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     numbered = {_option(int(child), "--process-id"): int(child) for child in children}
-    return [numbered[number] for number in sorted(numbered) if number is not None]
+    return [numbered[number] for number in sorted(number for number in numbered if number is not None)]
 
 
 def _option(process: int, name: str) -> int | None:

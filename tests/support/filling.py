@@ -5,8 +5,8 @@ from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
 
-from flows.audit.history import Rules
 from flows.audit.recount import Limits
+from flows.audit.rules import Rules
 from operators.decode import Decoder
 from operators.project.settings import FoldSettings
 from operators.shard import Shard, ShardState
