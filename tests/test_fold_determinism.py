@@ -13,6 +13,7 @@ FULL = replace(FOLD_SETTINGS, has_consensus=True, has_agreement=True, has_estima
 SHORT_MEMORY = replace(FULL, retention=HOUR, annotator_retention=2 * HOUR, judgement_age_max=HOUR // 2)
 
 
+SMALL_QUOTA = replace(SHORT_MEMORY, events_per_minute_max=2, new_items_per_day_max=25)
 MORE = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8)]
 
 
@@ -36,7 +37,7 @@ def test_rows_do_not_depend_on_how_the_log_is_cut(seed, settings, is_workflow):
         assert fold_log(lines, cuts=cuts, settings=settings) == whole
 
 
-@pytest.mark.parametrize("settings", [FULL, SHORT_MEMORY], ids=["long memory", "short memory"])
+@pytest.mark.parametrize("settings", [FULL, SHORT_MEMORY, SMALL_QUOTA], ids=["long", "short", "quota"])
 @pytest.mark.parametrize("seed", [0, *MORE])
 def test_rows_do_not_depend_on_restarts(seed, settings):
     """Writing the state to bytes and reading it back at any time changes no row."""

@@ -220,6 +220,30 @@ def test_a_question_takes_no_more_classes_than_it_may():
     assert only(tables, "annotators_versions")["labels"] == 3
 
 
+def test_a_project_brings_no_more_than_its_quota():
+    """More events in a minute, or new items in a day, are dead letters; another minute, day or project has its own."""
+    settings = replace(FOLD_SETTINGS, events_per_minute_max=3, new_items_per_day_max=4)
+    log = [label(f"e{n}", 10 * n, f"a{n}", "x", item_id=f"i{n}") for n in range(6)]  # a minute: three are let in
+    log += [label(f"f{n}", 60 + 10 * n, f"b{n}", "x", item_id=f"j{n}") for n in range(3)]  # one more item that day
+    log += [label("old", 180, "c", "x", item_id="i0", annotator_id="v"), label("next", 86_400, "d", "x", item_id="k")]
+    log += [label("other", 0, "o", "x", project_id="p2")]
+    tables = fold_log(log, settings=settings)
+    refused = [row["offset"] for row in rows(tables, "dead_letters_versions")]
+    assert refused == [3, 4, 5, 7, 8]
+    assert {row["error_code"] for row in rows(tables, "dead_letters_versions")} == {ErrorCode.OVER_QUOTA}
+    assert {row["item_id"] for row in rows(tables, "items_versions")} == {"i0", "i1", "i2", "j0", "k", "i"}
+
+
+def test_a_refused_flood_moves_no_clock():
+    """What is over the quota makes nothing of its project late, however far ahead it is stamped."""
+    settings = replace(HOURLY, events_per_minute_max=2)
+    log = [label(f"e{n}", 0, f"a{n}", "x", item_id=f"i{n}") for n in range(3)]
+    flood = [label(f"f{n}", 30, f"b{n}", "x", item_id=f"j{n}") for n in range(50)]
+    tables = fold_log([*log, *flood, label("late", 61, "c", "x")], settings=settings)
+    assert len(rows(tables, "dead_letters_versions")) == 51
+    assert {row["error_code"] for row in rows(tables, "dead_letters_versions")} == {ErrorCode.OVER_QUOTA}
+
+
 def test_a_change_of_accuracy_is_told_once_with_its_time():
     """An annotator who gets worse is told once, with the direction and about when."""
     log = []

@@ -54,6 +54,8 @@ def rules_of(settings: FoldSettings = FOLD_SETTINGS) -> Rules:
         annotator_memory=settings.disorder + settings.annotator_retention,
         classes_max=settings.classes_max,
         has_agreement=settings.has_agreement,
+        events_per_minute_max=settings.events_per_minute_max,
+        new_items_per_day_max=settings.new_items_per_day_max,
     )
 
 
