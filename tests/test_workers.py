@@ -71,7 +71,7 @@ def test_a_signal_to_any_process_drains_all(log, tmp_path):
     path, lines = log
     with served_databases(tmp_path / "engine", "drained") as [dsn]:
         arguments = ("run", "--source", f"file:{path}", "--clickhouse", dsn, "--recovery", tmp_path / "recovery")
-        for is_worker, records in ((True, None), (True, len(lines)), (False, 0)):
+        for is_worker, records in ((True, len(lines)), (True, None), (False, 0)):
             process = start(*arguments, "--workers", 2, progress_seconds=0.1, snapshot_seconds=0.2)
             if records is not None:
                 wait_for_progress(process, b"records_read=%d" % records)
