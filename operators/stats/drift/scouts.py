@@ -88,13 +88,13 @@ def _start_errors(bank: OutcomeBank, rows: NDArray, evidence: NDArray) -> list[l
 
 
 def _follow_errors(held: list[float], error: float, noise: float) -> float:
-    evidence, base, after = held
+    before, base, after = held
     if noise:
         gain = 1.0 - 2.0 * noise
         base, after = noise + gain * base, noise + gain * after
-    evidence = (evidence + 1.0) * (error * after / base + (1.0 - error) * (1.0 - after) / (1.0 - base))
+    evidence = (before + 1.0) * (error * after / base + (1.0 - error) * (1.0 - after) / (1.0 - base))
     held[0] = evidence
-    return evidence
+    return evidence if evidence > before else 0.0  # what speaks against a rise completes no evidence of one
 
 
 def _start_classes(bank: ClassUseBank, rows: NDArray, evidence: NDArray) -> list[list]:
