@@ -12,7 +12,7 @@ STAMP := .venv/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 DEMO_DATA := labelpulse-data/demo
-DEMO_SOURCE := simulate:events=300000,annotators=120,projects=3,gold_rate=0.3,seed=7,rate=4000
+DEMO_SOURCE := simulate:events=300000,annotators=120,projects=3,teams=3,gold_rate=0.3,seed=7,rate=4000
 
 # Tests that need more than Python, or more time than a unit test may take.
 PARTS := kafka or slow or browser or label_studio or alertmanager

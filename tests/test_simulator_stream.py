@@ -1,6 +1,7 @@
 """The simulated stream: the same bytes each time, and the faults that its truth tells of, no more and no less."""
 
 import hashlib
+import json
 import tracemalloc
 from collections import Counter
 from itertools import islice
@@ -110,6 +111,20 @@ def test_another_seed_gives_another_stream(faulty):
     assert len(other & set(faulty[1])) < 0.01 * FAULTY.events
 
 
+def test_annotators_belong_to_teams():
+    """Each annotator tells one and the same team with every label, and nothing else of the stream is another."""
+    settings = SimulationSettings(events=3_000, annotators=40, seed=5, bad_rate=0)
+    plain, told = ([json.loads(line) for line in simulate(settings.model_copy(update={"teams": n}))] for n in (0, 3))
+    teams: dict[str, set[str]] = {}
+    for event in told:
+        attributes = event.pop("attributes", None)
+        if event["type"] == "annotation.submitted":
+            teams.setdefault(event["annotator_id"], set()).add(attributes["team"])
+    assert told == plain
+    assert all(len(own) == 1 for own in teams.values())
+    assert set().union(*teams.values()) == {"team 1", "team 2", "team 3"}
+
+
 def test_reading_in_part_changes_nothing(faulty):
     """However far a stream is read, and though two are read in turns, the records are the same."""
     simulation, lines = faulty
@@ -148,7 +163,9 @@ def test_the_contract_refuses_what_needs_no_context(faulty, reasons):
 
 def test_all_decode_reasons_are_simulated():
     """Each reason code that decoding can give has a bad record; the others belong to the fold or need a setting."""
-    beyond_decoding = {ErrorCode.LATE, ErrorCode.TOO_MANY_CLASSES, ErrorCode.LABEL_KIND_MISMATCH, ErrorCode.POISON}
+    beyond_decoding = {
+        ErrorCode.LATE, ErrorCode.TOO_MANY_CLASSES, ErrorCode.LABEL_KIND_MISMATCH, ErrorCode.OVER_QUOTA, ErrorCode.POISON
+    }  # fmt: skip
     assert set(BAD_CODES) == set(ErrorCode) - beyond_decoding - {ErrorCode.OVERSIZED}
 
 

@@ -4,6 +4,7 @@ What is known in advance (ids, class names) is escaped once; the lines are put t
 """
 
 import json
+import zlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -40,16 +41,18 @@ class QuestionLines:
         Number of the question in the project.
     annotators
         Names of the project's pool of annotators, in order.
+    teams
+        How many teams they belong to, by their names; 0 for none.
     """
 
-    def __init__(self, project: Project, number: int, annotators: Sequence[str]) -> None:
+    def __init__(self, project: Project, number: int, annotators: Sequence[str], *, teams: int = 0) -> None:
         question = project.questions[number]
         self._event_suffix = f".{number}."
         self._place = (
             f'","source":"{SOURCE}","project_id":{_quoted(project.name)},"question_id":{_quoted(question.name)},'
             f'"item_id":"{project.name[0]}-'
         )
-        self._annotators = np.array([_quoted(name) for name in annotators], dtype=object)
+        self._annotators = np.array([_quoted(name) + _team(name, teams) for name in annotators], dtype=object)
         self._classes = np.array([_quoted(name) for name in question.classes], dtype=object)
 
     def submitted(
@@ -106,6 +109,10 @@ class QuestionLines:
             f'","answers":[{{"label":{{"kind":"categorical","value":{answer}}},"weight":1.0}}],"origin":"gold"}}'.encode()
             for item, at, answer in columns
         ]
+
+
+def _team(name: str, teams: int) -> str:
+    return f',"attributes":{{"team":"team {zlib.crc32(name.encode()) % teams + 1}"}}' if teams else ""
 
 
 def _quoted(text: str) -> str:

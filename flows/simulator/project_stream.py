@@ -59,9 +59,9 @@ class _Annotations:
 class _QuestionPart:
     """One question of a project: how its events are written, and how its truths and answers are drawn."""
 
-    def __init__(self, project: Project, number: int, annotators: list[Annotator]) -> None:
+    def __init__(self, project: Project, number: int, annotators: list[Annotator], *, teams: int) -> None:
         question = project.questions[number]
-        self.lines = QuestionLines(project, number, [annotator.name for annotator in annotators])
+        self.lines = QuestionLines(project, number, [annotator.name for annotator in annotators], teams=teams)
         self.classes = len(question.classes)
         self.cumulative_shares = np.cumsum(question.shares)[:-1]
         matrices = [
@@ -106,7 +106,8 @@ class ProjectStream:
         self._items_per_block = items_per_block
         self._first_annotator_cell = first_annotator_cell
         self._first_item_cell = first_item_cell
-        self._questions = [_QuestionPart(project, number, annotators) for number in range(len(project.questions))]
+        numbers = range(len(project.questions))
+        self._questions = [_QuestionPart(project, number, annotators, teams=settings.teams) for number in numbers]
         self._durations_ms = np.array([annotator.duration_ms_median for annotator in annotators])
         self._drifts_ms = np.array([annotator.drift_ms for annotator in annotators])
         self._factors = duration_factors()

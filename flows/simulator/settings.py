@@ -22,6 +22,9 @@ class SimulationSettings(BaseModel):
     )
     annotators: int = Field(60, ge=1, le=100_000, description="Annotators over all projects.")
     seed: int = Field(7, ge=0, lt=2**63, description="Another seed gives another world and another stream.")
+    teams: int = Field(
+        0, ge=0, le=100, description="Teams that annotators belong to, told as the attribute team; 0 tells none."
+    )
     projects: int = Field(3, ge=1, le=256, description="Projects, from a big one to small ones.")
     labels_per_item: int = Field(5, ge=1, le=100, description="Annotators who label each item.")
     gold_rate: Share = Field(0.2, description="Share of items whose answer is known.")

@@ -15,7 +15,9 @@ from tests.support.browser import opened_browser, watched_page
 from tests.support.command import ROOT, call
 from tests.support.monitoring import Caller, served
 
-SOURCE = "simulate:events=200000,annotators=60,projects=3,gold_rate=0.3,seed=7,bad_rate=0.001,events_per_second=0.7"
+SOURCE = (
+    "simulate:events=200000,annotators=60,projects=3,teams=3,gold_rate=0.3,seed=7,bad_rate=0.001,events_per_second=0.7"
+)
 WIDTH = 1360
 PAGES = {
     "overview": ("/", False), "overview-dark": ("/", True), "project": ("/project?project=sentiment", False),
