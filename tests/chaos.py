@@ -8,6 +8,7 @@ undisturbed run over the same log is compared with what is in the tables, row by
 """
 
 import argparse
+import itertools
 import json
 import random
 import signal
@@ -89,9 +90,9 @@ class Chaos:
             self._database.trouble()
             self._start()
             self._await_news(0)
-            for number in range(self._kills):
-                if time.monotonic() < self._blows_until:
-                    self._one_blow(number)
+            blows = itertools.count()
+            while self.figures.kills.total() < self._kills and time.monotonic() < self._blows_until:
+                self._one_blow(next(blows))
             self._tell("calm: catching up")
             self._database.calm()
             self._events.stop()
@@ -233,7 +234,9 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Kills, outages, and then an audit.")
-    parser.add_argument("--kills", type=int, default=100, help="blows to deal (default 100)")
+    parser.add_argument(
+        "--kills", type=int, default=100, help="how often to kill the flow; drains come on top (default 100)"
+    )
     parser.add_argument("--minutes", type=float, default=120.0, help="deal no more of them after so long (default 120)")
     parser.add_argument("--rate", type=int, default=500, help="events per second (default 500)")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="default: the time")
