@@ -107,16 +107,16 @@ class Settings(BaseSettings):
         90.0,
         gt=0,
         le=3_660,
-        description="Items and windows are kept, and may be corrected, for so many days of events.",
+        description="Days of event time that items and windows are kept and can be corrected.",
     )
     annotator_retention_days: float = Field(
         400.0, gt=0, le=3_660, description="An annotator's figures start anew after so many days without an event."
     )
     judgement_age_hours_max: float = Field(
-        168.0, gt=0, le=87_840, description="A label judged so many hours after it was given is too old for drift."
+        168.0, gt=0, le=87_840, description="A label judged more hours later than this does not enter drift or decay."
     )
     future_seconds_max: float = Field(
-        3_600.0, ge=0, le=31_536_000, description="An event so many seconds ahead of the log is a dead letter."
+        3_600.0, ge=0, le=31_536_000, description="An event stamped more seconds ahead of the log is a dead letter."
     )
     occurred_at_min: AwareDatetime = Field(
         datetime(2000, 1, 1, tzinfo=UTC), description="An event before this moment is a dead letter."

@@ -202,7 +202,7 @@ def test_the_engine_s_own_server_stays_off(tmp_path: Path) -> None:
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
-        while not (tmp_path / "db").exists():
+        while process.poll() is None and not (tmp_path / "db").exists():
             time.sleep(0.1)
         time.sleep(2.0)
         assert f":{ENGINE_PORT:04X} " not in _listening(process.pid)

@@ -11,8 +11,6 @@ from tests.support.logs import LogShape, random_log
 
 FULL = replace(FOLD_SETTINGS, has_consensus=True, has_agreement=True, has_estimates=True, policy=default_policy())
 SHORT_MEMORY = replace(FULL, retention=HOUR, annotator_retention=2 * HOUR, judgement_age_max=HOUR // 2)
-
-
 SMALL_QUOTA = replace(SHORT_MEMORY, events_per_minute_max=2, new_items_per_day_max=25)
 MORE = [pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8)]
 

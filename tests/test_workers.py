@@ -76,6 +76,7 @@ def test_a_signal_to_any_process_drains_all(log, tmp_path):
             if records is not None:
                 wait_for_progress(process, b"records_read=%d" % records)
             while len(workers_of(process.pid)) < 2:
+                assert process.poll() is None
                 time.sleep(0.01)
             os.kill(workers_of(process.pid)[1] if is_worker else process.pid, signal.SIGTERM)
             out, errors = process.communicate(timeout=90)
