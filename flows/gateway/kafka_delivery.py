@@ -222,7 +222,7 @@ class KafkaDelivery:
         self._begin_forwarding()
 
     def _begin_forwarding(self) -> None:
-        if self._forwarding is None or self._forwarding.done():
+        if not self._is_stopped and (self._forwarding is None or self._forwarding.done()):
             self._forwarding = self._loop.create_task(self._forward())
             self._forwarding.add_done_callback(self._forwarding_ended)
 
