@@ -194,7 +194,9 @@ def event(project: str) -> bytes:
 def test_a_topic_in_order_is_found_so(broker: Broker) -> None:
     """Stamps by the broker, unlimited retention, each project in one partition: all ok."""
     topic = broker.create_topic(partitions=3, config={"message.timestamp.type": "LogAppendTime", "retention.ms": "-1"})
-    producer = Producer({"bootstrap.servers": broker.bootstrap, "partitioner": "murmur2_random"})
+    producer = Producer(
+        {"bootstrap.servers": broker.bootstrap, "partitioner": "murmur2_random", "enable.idempotence": True}
+    )
     for project in ("a", "b", "c", "d") * 3:
         producer.produce(topic, event(project), key=project)
     assert producer.flush(30) == 0

@@ -140,7 +140,10 @@ class Broker:
             if error is not None:
                 failed.append(str(error))
 
-        producer = Producer({"bootstrap.servers": self.bootstrap, "linger.ms": 5, "log_level": 0, **options})
+        # idempotent: a batch that a broker refuses while it makes a new topic ready is sent again in its place
+        producer = Producer({
+            "bootstrap.servers": self.bootstrap, "enable.idempotence": True, "linger.ms": 5, "log_level": 0, **options
+        })  # fmt: skip
         for partition, value in records:
             while True:
                 try:
